@@ -14,12 +14,13 @@ buildNative(zig, "fast");
 const folder = join(root, "zig/zig-out/fast");
 const cpu = process.arch === "arm64" ? "aarch64" : "x86_64";
 const abi = process.report.getReport().header.glibcVersionRuntime ? "gnu" : "musl";
+const stdio = "inherit";
 const env = { ...process.env, KEVENT_LIBRARY: join(folder, `libkevent-${cpu}-linux-${abi}.so`) };
 
-if (wanted("core")) must(zig, ["build", "bench"], { cwd: join(root, "zig") });
+if (wanted("core")) must(zig, ["build", "bench"], { cwd: join(root, "zig"), stdio });
 for (const file of readdirSync(join(root, "bench")).filter((name) => name.endsWith(".bench.ts"))) {
   if (!wanted(file)) continue;
   for (const [command, ...args] of [[deno, "run", "-A"], [bun, "run"]]) {
-    must(command, [...args, join("bench", file)], { env });
+    must(command, [...args, join("bench", file)], { env, stdio });
   }
 }

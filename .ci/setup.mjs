@@ -139,7 +139,7 @@ function readJson(path) {
 }
 
 function say(text) {
-  console.log(`set-up: ${text}`);
+  console.error(`set-up: ${text}`);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {

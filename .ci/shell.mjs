@@ -18,11 +18,11 @@ export function ask(command, args) {
   return status === 0 ? stdout.trim() : undefined;
 }
 
-/** Runs a program that must succeed, its output shown. */
+/** Runs a program that must succeed. Its output goes to stderr: stdout is for what was asked for. */
 export function must(command, args, options = {}) {
   const { status, signal, error } = spawnSync(command, args, {
     cwd: root,
-    stdio: "inherit",
+    stdio: ["ignore", 2, 2],
     ...options,
   });
   if (status === 0) return;
@@ -55,14 +55,14 @@ export function run(command, args, { limit_s = 300, env = {}, ...options } = {})
       timed_out = true;
       killGroup();
     }, limit_s * 1000);
-    const interrupt = () => {
+    const interrupt = (signal) => {
       killGroup();
-      process.exit(130);
+      process.exit(signal === "SIGINT" ? 130 : 143);
     };
-    process.once("SIGINT", interrupt);
+    process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
     const end = (ok, why) => {
       clearTimeout(timer);
-      process.off("SIGINT", interrupt);
+      process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
       resolve({ ok, output, why: timed_out ? `killed after ${limit_s} s` : why });
     };
     for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]]) {
