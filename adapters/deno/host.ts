@@ -1,0 +1,110 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { Socket } from "node:net";
+import { setImmediate, setTimeout } from "node:timers";
+import { dialect } from "../../ffi/deno.ts";
+import type { Library } from "../../ffi/library.ts";
+import { openLibrary } from "../../ffi/open.ts";
+import type { Host, Wake } from "../../loop/host.ts";
+
+/** The parts of Deno's core that are used; each may be gone in a later version. */
+interface Core {
+  runMicrotasks?: () => void;
+  /** Runs microtasks and `process.nextTick` callbacks until there are none. */
+  runNextTicks?: () => void;
+  getAsyncContext?: () => unknown;
+  setAsyncContext?: (context: unknown) => void;
+}
+
+type Callback<Arguments extends unknown[]> = (...parameters: Arguments) => void;
+
+/** The library, opened at load. */
+export const library: Library = openLibrary(dialect);
+
+const core = findCore();
+const { getAsyncContext, setAsyncContext } = core;
+// Captured at load: a program may replace these.
+const { queueMicrotask, reportError } = globalThis;
+
+function findCore(): Core {
+  // Not part of Deno's promises, hence the care.
+  const { internal } = Deno as unknown as { internal?: symbol };
+  const holder = internal === undefined
+    ? undefined
+    : (Deno as unknown as Record<symbol, { core?: Core } | undefined>)[internal];
+  return holder?.core ?? {};
+}
+
+/** Runs a function outside of any async context. */
+function outside(callback: () => void): void {
+  if (getAsyncContext === undefined || setAsyncContext === undefined) return callback();
+  const before = getAsyncContext();
+  if (before === undefined) return callback();
+  setAsyncContext(undefined);
+  try {
+    callback();
+  } finally {
+    setAsyncContext(before);
+  }
+}
+
+/** Without the core's functions, by the public API, at ten times the cost. */
+function bindSlowly<Arguments extends unknown[]>(
+  callback: Callback<Arguments>,
+): Callback<Arguments> {
+  const run = AsyncLocalStorage.snapshot();
+  return (...parameters) => run(callback, ...parameters);
+}
+
+/** What Deno offers. */
+export const host: Host = {
+  wake(fd: number, onWake: () => void): Wake {
+    let socket: Socket | undefined;
+    // The socket would keep the context it is made in and hand it to all that it wakes.
+    outside(() => {
+      socket = new Socket({ fd, readable: true, writable: false });
+      socket.on("data", onWake);
+      // The other end goes away with the queue; that is not an error of anybody.
+      socket.on("error", () => {});
+      socket.unref();
+    });
+    return {
+      ref: () => void socket?.ref(),
+      unref: () => void socket?.unref(),
+      close: () => void socket?.destroy(),
+    };
+  },
+
+  macrotask(callback: () => void, keepAlive: boolean): void {
+    outside(() => {
+      // An immediate that is unref'd does not run while the process lives for something else.
+      if (keepAlive) setImmediate(callback);
+      else setTimeout(callback, 0).unref();
+    });
+  },
+
+  microtask(callback: () => void): void {
+    outside(() => queueMicrotask(callback));
+  },
+
+  checkpoint: core.runNextTicks ?? core.runMicrotasks,
+
+  bind<Arguments extends unknown[]>(callback: Callback<Arguments>): Callback<Arguments> {
+    if (getAsyncContext === undefined || setAsyncContext === undefined) {
+      return bindSlowly(callback);
+    }
+    const context = getAsyncContext();
+    // Callbacks are called outside of any context, so there is nothing to restore.
+    if (context === undefined) return callback;
+    return (...parameters) => {
+      const before = getAsyncContext();
+      setAsyncContext(context);
+      try {
+        callback(...parameters);
+      } finally {
+        setAsyncContext(before);
+      }
+    };
+  },
+
+  report: (error: unknown) => reportError(error),
+};

@@ -1,0 +1,228 @@
+// Printed from zig/abi.zig by zig/bindings.zig; do not edit.
+
+export const KEVENT_SOCKET = 1;
+export const KEVENT_INODE = 2;
+export const KEVENT_TIMER = 3;
+export const KEVENT_POLL = 4;
+/** Network AIO; not in this version: answers BROKEN. */
+export const KEVENT_NAIO = 5;
+export const KEVENT_SIGNAL = 6;
+export const KEVENT_PROCESS = 7;
+export const KEVENT_USER = 8;
+export const KEVENT_CTL_ADD = 1;
+export const KEVENT_CTL_REMOVE = 2;
+export const KEVENT_CTL_MODIFY = 3;
+export const KEVENT_CTL_READY = 4;
+/** USER events: apply the payload in `event`, make it ready. Any thread may. */
+export const KEVENT_CTL_TRIGGER = 5;
+/** LWN form only. */
+export const KEVENT_CTL_WAIT = 6;
+export const KEVENT_CTL_INIT = 7;
+/** Removed when handed out. S2-59. */
+export const KEVENT_REQ_ONESHOT = 1;
+/** Wakes all waiting threads instead of the first. S2-60. */
+export const KEVENT_REQ_WAKEUP_ALL = 2;
+/** Edge-triggered. S2-61. */
+export const KEVENT_REQ_ET = 4;
+/** Ask the source again just before handing out. S2-62. */
+export const KEVENT_REQ_LAST_CHECK = 8;
+/** Queue it even if it is ready at ADD; without, it is answered in place. S2-64. */
+export const KEVENT_REQ_ALWAYS_QUEUE = 0x10;
+/** Ready at once at ADD. S2-65. */
+export const KEVENT_REQ_READY = 0x20;
+/** The source failed or the record is wrong; errno in `ret_data`. S2-67. */
+export const KEVENT_RET_BROKEN = 1;
+/** Processing finished. S2-68. */
+export const KEVENT_RET_DONE = 2;
+/** Handed out by `get_events` although the ring had no room. S2-69. */
+export const KEVENT_RET_COPY_FAILED = 4;
+/** The timeout is a date on the wall clock. S2-72. (`get_events`, `wait`) */
+export const KEVENT_FLAGS_ABSTIME = 1;
+/** Only the thread that makes the queue will drive it. (`init`, `setup`) */
+export const KEVENT_FLAGS_SINGLE = 2;
+/** If the ring stays empty: ask for a wake-up byte. */
+export const KEVENT_TURN_ARM = 1;
+export const KEVENT_SOCKET_RECV = 1;
+export const KEVENT_SOCKET_ACCEPT = 2;
+export const KEVENT_SOCKET_SEND = 4;
+/** The peer closed its sending side. */
+export const KEVENT_SOCKET_PEER_CLOSED = 8;
+/** Both directions are gone; always reported. */
+export const KEVENT_SOCKET_HANG_UP = 0x10;
+/** Always reported; errno in `ret_data`. */
+export const KEVENT_SOCKET_ERROR = 0x20;
+export const KEVENT_POLL_IN = 1;
+export const KEVENT_POLL_PRI = 2;
+export const KEVENT_POLL_OUT = 4;
+/** Always reported. */
+export const KEVENT_POLL_ERR = 8;
+/** Always reported. */
+export const KEVENT_POLL_HUP = 0x10;
+export const KEVENT_POLL_RDNORM = 0x40;
+export const KEVENT_POLL_RDBAND = 0x80;
+export const KEVENT_POLL_WRNORM = 0x100;
+export const KEVENT_POLL_WRBAND = 0x200;
+export const KEVENT_POLL_MSG = 0x400;
+export const KEVENT_POLL_RDHUP = 0x2000;
+export const KEVENT_TIMER_FIRED = 1;
+/** `id` is a date on the wall clock instead of a period on the monotonic one. */
+export const KEVENT_TIMER_WALL = 2;
+/** `id` is a moment of the monotonic clock instead of a period. */
+export const KEVENT_TIMER_ABSOLUTE = 4;
+/** The wall clock was set while a WALL timer was waiting (handed out, the timer goes on). */
+export const KEVENT_TIMER_CLOCK_SET = 8;
+export const KEVENT_INODE_ACCESS = 1;
+export const KEVENT_INODE_MODIFY = 2;
+export const KEVENT_INODE_ATTRIB = 4;
+export const KEVENT_INODE_CLOSE_WRITE = 8;
+export const KEVENT_INODE_CLOSE_NOWRITE = 0x10;
+export const KEVENT_INODE_OPEN = 0x20;
+export const KEVENT_INODE_MOVED_FROM = 0x40;
+export const KEVENT_INODE_MOVED_TO = 0x80;
+export const KEVENT_INODE_CREATE = 0x100;
+export const KEVENT_INODE_REMOVE = 0x200;
+export const KEVENT_INODE_REMOVE_SELF = 0x400;
+export const KEVENT_INODE_MOVE_SELF = 0x800;
+/** Always reported. */
+export const KEVENT_INODE_UNMOUNT = 0x2000;
+/** Always reported: the kernel dropped events; look again. */
+export const KEVENT_INODE_OVERFLOW = 0x4000;
+/** Always reported: the watch is gone (the inode was removed). */
+export const KEVENT_INODE_IGNORED = 0x8000;
+/** Comes with other bits: the child is a directory. */
+export const KEVENT_INODE_DIRECTORY = 0x40000000;
+export const KEVENT_SIGNAL_DELIVERED = 1;
+export const KEVENT_PROCESS_EXIT = 1;
+/** Ended by a signal: `ret_data` is its number. */
+export const KEVENT_PROCESS_SIGNALED = 2;
+/** It ended, but the kernel no longer knows how. */
+export const KEVENT_PROCESS_NO_STATUS = 4;
+export const KEVENT_USER_TRIGGERED = 0x80000000;
+/** Only change the payload, do not make it ready. */
+export const KEVENT_USER_SILENT = 0x40000000;
+export const KEVENT_USER_NOP = 0;
+export const KEVENT_USER_AND = 0x1000000;
+export const KEVENT_USER_OR = 0x2000000;
+export const KEVENT_USER_COPY = 0x3000000;
+export const KEVENT_BACKEND_AUTO = 0;
+export const KEVENT_BACKEND_EPOLL = 1;
+export const KEVENT_BACKEND_IO_URING = 2;
+export const KEVENT_BACKEND_SIMULATED = 3;
+export const KEVENT_CLOCK_MONOTONIC = 0;
+export const KEVENT_CLOCK_WALL = 1;
+/** Move both clocks forward by `value` nanoseconds. */
+export const KEVENT_SIMULATE_ADVANCE = 1;
+/** Stop (1) or let go (0) the automatic clock. */
+export const KEVENT_SIMULATE_MANUAL_CLOCK = 2;
+/** How many of 1000 polls answer EINTR first, hold events back, or wake for nothing. */
+export const KEVENT_SIMULATE_FAULTS_PER_MILLE = 3;
+/** Set the wall clock forward or back by `value` nanoseconds, as an administrator would. */
+export const KEVENT_SIMULATE_SET_WALL = 4;
+
+export const ABI_VERSION = 1;
+export const RING_ENTRIES_MAX = 0x100000;
+export const KEVENT_NO_NAME = 0xffffffff;
+
+export const RECORD_BYTES = 40;
+export const RECORD_ID_0 = 0;
+export const RECORD_ID_1 = 4;
+export const RECORD_TYPE = 8;
+export const RECORD_EVENT = 12;
+export const RECORD_REQ_FLAGS = 16;
+export const RECORD_RET_FLAGS = 20;
+export const RECORD_RET_DATA = 24;
+export const RECORD_RET_EXTRA = 28;
+export const RECORD_USER_0 = 32;
+export const RECORD_USER_1 = 36;
+
+export const ERRORS = [
+  { number: 1, name: "EPERM", message: "not allowed here: a queue made for a single thread is driven by the thread that made it" },
+  { number: 2, name: "ENOENT", message: "no registration or file matches: id and user must both be those of the add" },
+  { number: 3, name: "ESRCH", message: "no such process" },
+  { number: 4, name: "EINTR", message: "interrupted: call again" },
+  { number: 9, name: "EBADF", message: "not an open queue or descriptor" },
+  { number: 11, name: "EAGAIN", message: "nothing there yet: wait for readiness and call again" },
+  { number: 12, name: "ENOMEM", message: "out of memory" },
+  { number: 13, name: "EACCES", message: "permission denied" },
+  { number: 14, name: "EFAULT", message: "a required buffer is missing" },
+  { number: 16, name: "EBUSY", message: "in use: another call is inside" },
+  { number: 17, name: "EEXIST", message: "already registered: the pair of id and user must be unique" },
+  { number: 19, name: "ENODEV", message: "the ring memory and the library disagree" },
+  { number: 20, name: "ENOTDIR", message: "not a directory" },
+  { number: 22, name: "EINVAL", message: "invalid argument: see the call's table of fields" },
+  { number: 23, name: "ENFILE", message: "the system has no free descriptors" },
+  { number: 24, name: "EMFILE", message: "this process has no free descriptors: close some or raise the limit" },
+  { number: 28, name: "ENOSPC", message: "a limit is reached (watches, queues or subscribers): raise it or remove some" },
+  { number: 32, name: "EPIPE", message: "the other end is closed" },
+  { number: 34, name: "ERANGE", message: "number out of range" },
+  { number: 36, name: "ENAMETOOLONG", message: "name too long" },
+  { number: 38, name: "ENOSYS", message: "the kernel does not offer this call" },
+  { number: 40, name: "ELOOP", message: "too many symbolic links" },
+  { number: 75, name: "EOVERFLOW", message: "value too large" },
+  { number: 88, name: "ENOTSOCK", message: "not a socket" },
+  { number: 95, name: "ENOTSUP", message: "this type of event is unknown to this build" },
+  { number: 98, name: "EADDRINUSE", message: "address already in use" },
+  { number: 99, name: "EADDRNOTAVAIL", message: "address not available" },
+  { number: 104, name: "ECONNRESET", message: "connection reset by peer" },
+  { number: 106, name: "EISCONN", message: "already connected" },
+  { number: 107, name: "ENOTCONN", message: "not connected" },
+  { number: 110, name: "ETIMEDOUT", message: "timed out" },
+  { number: 111, name: "ECONNREFUSED", message: "connection refused" },
+  { number: 115, name: "EINPROGRESS", message: "in progress: wait until writable" },
+  { number: 125, name: "ECANCELED", message: "cancelled" },
+] as const;
+
+/** Bytes of the structs that cross the border. */
+export const RING_HEADER_BYTES = 8;
+export const RING_KIDX = 0;
+export const RING_OVER = 4;
+export const RING_LINE_BYTES = 64;
+export const RING_PRODUCER_HEAD = 0;
+export const RING_CONSUMER_TAIL = 0;
+export const RING_CONSUMER_UIDX = 4;
+
+export const PARAMS_BYTES = 40;
+export const PARAMS_SIZE = 0;
+export const PARAMS_FLAGS = 4;
+export const PARAMS_RING_ENTRIES = 8;
+export const PARAMS_RING_BYTES = 12;
+export const PARAMS_CHANGES_BYTES = 16;
+export const PARAMS_NAMES_BYTES = 20;
+export const PARAMS_RING_FD = 24;
+export const PARAMS_BACKEND = 28;
+export const PARAMS_SEED_LOW = 32;
+export const PARAMS_SEED_HIGH = 36;
+
+export const USER_CONTROL_CMD = 0;
+export const USER_CONTROL_NUM = 4;
+export const USER_CONTROL_TIMEOUT = 8;
+export const USER_CONTROL_RECORDS = 16;
+
+export const SYMBOLS = {
+  kevent_abi_version: { parameters: [], result: "u32" },
+  kevent_init: { parameters: ["buffer", "u32", "u32"], result: "i32" },
+  kevent_setup: { parameters: ["buffer", "buffer", "buffer", "buffer"], result: "i32" },
+  kevent_ctl: { parameters: ["i32", "u32", "u32", "buffer"], result: "i32" },
+  kevent_get_events: {
+    parameters: ["i32", "u32", "u32", "i64", "i64", "buffer", "u32"],
+    result: "i32",
+  },
+  kevent_wait: { parameters: ["i32", "u32", "u32", "i64", "i64", "u32"], result: "i32" },
+  kevent_commit: { parameters: ["i32", "u32", "u32"], result: "i32" },
+  kevent_turn: { parameters: ["i32", "u32", "u32", "f64", "u32"], result: "i32" },
+  kevent_wake_open: { parameters: ["i32"], result: "i32" },
+  kevent_inode_add: { parameters: ["i32", "buffer", "u32", "buffer"], result: "i32" },
+  kevent_user_ctl: { parameters: ["i32", "buffer"], result: "i32" },
+  kevent_info: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  kevent_now: { parameters: ["u32"], result: "f64" },
+  kevent_simulate: { parameters: ["i32", "u32", "f64"], result: "i32" },
+  kevent_close: { parameters: ["i32"], result: "i32" },
+  kevent_sock_listen: { parameters: ["buffer", "u32", "u32", "u32"], result: "i32" },
+  kevent_sock_connect: { parameters: ["buffer", "u32", "u32"], result: "i32" },
+  kevent_sock_accept: { parameters: ["i32"], result: "i32" },
+  kevent_sock_port: { parameters: ["i32"], result: "i32" },
+  kevent_sock_read: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
+  kevent_sock_write: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
+  kevent_sock_shutdown: { parameters: ["i32"], result: "i32" },
+  kevent_sock_close: { parameters: ["i32"], result: "i32" },
+} as const;

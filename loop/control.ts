@@ -1,0 +1,37 @@
+import {
+  RECORD_BYTES,
+  USER_CONTROL_CMD,
+  USER_CONTROL_NUM,
+  USER_CONTROL_RECORDS,
+  USER_CONTROL_TIMEOUT,
+} from "../ffi/abi.ts";
+import { check, checkWhole } from "../ffi/errors.ts";
+import type { Records } from "../ffi/record.ts";
+import { currentRuntime } from "./host.ts";
+
+/**
+ * The call as LWN described it in 2006: one control struct with the records right behind it.
+ * Kept for readers of that article; `Queue` does the same with fewer copies.
+ *
+ * @param fd The queue; 0 with `KEVENT_CTL_INIT`.
+ * @param cmd `KEVENT_CTL_INIT`, `ADD`, `REMOVE`, `MODIFY` or `WAIT`.
+ * @param timeoutMs Milliseconds `WAIT` waits at most; 0 for ever. Default 0.
+ * @param records In: what to change. Out: results, or the events. Default: none.
+ * @returns A descriptor for `INIT`, else how many records were processed or came.
+ * @throws {KeventError} EINVAL, EBADF as of `Queue`.
+ */
+export function control(fd: number, cmd: number, timeoutMs = 0, records?: Records): number {
+  const operation = "control queue";
+  checkWhole(cmd, 0, 0xffffffff, operation, "cmd");
+  checkWhole(timeoutMs, 0, 0xffffffff, operation, "timeoutMs");
+  const num = records?.length ?? 0;
+  const bytes = new Uint8Array(new ArrayBuffer(USER_CONTROL_RECORDS + num * RECORD_BYTES));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(USER_CONTROL_CMD, cmd, true);
+  view.setUint32(USER_CONTROL_NUM, num, true);
+  view.setUint32(USER_CONTROL_TIMEOUT, timeoutMs, true);
+  if (records !== undefined) bytes.set(records.bytes, USER_CONTROL_RECORDS);
+  const result = currentRuntime().library.calls.kevent_user_ctl(fd, bytes);
+  records?.bytes.set(bytes.subarray(USER_CONTROL_RECORDS));
+  return check(result, operation, "kevent_user_ctl");
+}

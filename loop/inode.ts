@@ -1,0 +1,53 @@
+import { KEVENT_INODE, KEVENT_INODE_IGNORED } from "../ffi/abi.ts";
+import { EVENT, RET_EXTRA } from "../ffi/record.ts";
+import { Handle } from "./handle.ts";
+
+/** What happened to a watched file or directory. */
+export interface InodeEvent {
+  /** `KEVENT_INODE_*`: what happened, with `KEVENT_INODE_DIRECTORY` when to a directory. */
+  readonly event: number;
+  /** Name within the watched directory; `undefined` when it happened to the watched inode itself. */
+  readonly name: string | undefined;
+  /** The same for both halves of a rename; 0 otherwise. */
+  readonly cookie: number;
+}
+
+/**
+ * Watches one file or directory (not the directories in it), as inotify does.
+ */
+export class Inode extends Handle {
+  #watch = 0;
+  #callback: (event: InodeEvent) => void = () => {};
+
+  /**
+   * Starts it, or starts it anew with another path. It watches when the call returns.
+   *
+   * @param path The file or directory.
+   * @param event `KEVENT_INODE_*`: what to be told of.
+   * @param callback Called with each event, in order.
+   * @returns This handle.
+   * @throws {KeventError} ENOENT and others of the path, ENOSPC at the limit of watches.
+   */
+  start(path: string, event: number, callback: (event: InodeEvent) => void): this {
+    this.stop();
+    this.#watch = this.loop.addInode(this.slot, path, event);
+    this.#callback = this.loop.host.bind(callback);
+    this.setActive(true);
+    return this;
+  }
+
+  /** Stops it; can be started again. */
+  override stop(): void {
+    if (!this.active) return;
+    this.loop.remove(this.slot, KEVENT_INODE, this.#watch, 0);
+    this.setActive(false);
+  }
+
+  protected override onRecord(words: Uint32Array, at: number): void {
+    const event = words[at + EVENT]!;
+    const name = this.loop.queue.nameOf(words, at);
+    // The kernel has dropped the watch, so nothing is left to wait for.
+    if ((event & KEVENT_INODE_IGNORED) !== 0) this.stop();
+    this.#callback({ event, name, cookie: words[at + RET_EXTRA]! });
+  }
+}

@@ -1,0 +1,54 @@
+import { KEVENT_POLL } from "../ffi/abi.ts";
+import { checkWhole } from "../ffi/errors.ts";
+import { EVENT } from "../ffi/record.ts";
+import { Handle } from "./handle.ts";
+import type { Loop } from "./loop.ts";
+
+/**
+ * Watches any descriptor that `poll` can watch.
+ *
+ * The descriptor stays the caller's: stop or close the handle before closing it.
+ */
+export class Poll extends Handle {
+  /** The descriptor. */
+  readonly fd: number;
+  #callback: (event: number) => void = () => {};
+
+  /**
+   * @param loop The loop it belongs to.
+   * @param fd The descriptor.
+   * @throws {KeventError} EINVAL when `fd` is no descriptor number.
+   */
+  constructor(loop: Loop, fd: number) {
+    checkWhole(fd, 0, 0x7fffffff, "make poll", "fd");
+    super(loop);
+    this.fd = fd;
+  }
+
+  /**
+   * Starts it, or starts it anew with other bits.
+   *
+   * @param event Bits of poll(2): `KEVENT_POLL_IN`, `KEVENT_POLL_OUT`, ...; ERR and HUP always come.
+   * @param callback Called with the bits that hold, as long as they hold.
+   * @param reqFlags `KEVENT_REQ_ET` to be called on changes only, `KEVENT_REQ_ONESHOT`. Default 0.
+   * @returns This handle.
+   */
+  start(event: number, callback: (event: number) => void, reqFlags = 0): this {
+    this.stop();
+    this.#callback = this.loop.host.bind(callback);
+    this.loop.add(this.slot, KEVENT_POLL, this.fd, 0, event, reqFlags);
+    this.setActive(true);
+    return this;
+  }
+
+  /** Stops it; can be started again. */
+  override stop(): void {
+    if (!this.active) return;
+    this.loop.remove(this.slot, KEVENT_POLL, this.fd, 0);
+    this.setActive(false);
+  }
+
+  protected override onRecord(words: Uint32Array, at: number): void {
+    this.#callback(words[at + EVENT]!);
+  }
+}

@@ -1,0 +1,63 @@
+import {
+  KEVENT_PROCESS,
+  KEVENT_PROCESS_EXIT,
+  KEVENT_PROCESS_NO_STATUS,
+  KEVENT_PROCESS_SIGNALED,
+  KEVENT_REQ_ONESHOT,
+} from "../ffi/abi.ts";
+import { checkWhole } from "../ffi/errors.ts";
+import { EVENT, RET_DATA } from "../ffi/record.ts";
+import { Handle } from "./handle.ts";
+
+/** How a process ended. */
+export interface ProcessEnd {
+  /** Exit code; `undefined` when a signal ended it or the kernel no longer knows. */
+  readonly code: number | undefined;
+  /** Number of the signal that ended it, if one did. */
+  readonly signal: number | undefined;
+}
+
+/**
+ * Watches for the end of a process, a child or not.
+ */
+export class Process extends Handle {
+  #pid = 0;
+  #callback: (end: ProcessEnd) => void = () => {};
+
+  /**
+   * Starts it, or starts it anew with another process.
+   *
+   * @param pid The process.
+   * @param callback Called once, when it ends.
+   * @returns This handle.
+   * @throws {KeventError} EINVAL when `pid` is no pid.
+   */
+  start(pid: number, callback: (end: ProcessEnd) => void): this {
+    checkWhole(pid, 1, 0x7fffffff, "start process", "pid");
+    this.stop();
+    this.#pid = pid;
+    this.#callback = this.loop.host.bind(callback);
+    this.loop.add(this.slot, KEVENT_PROCESS, pid, 0, KEVENT_PROCESS_EXIT, KEVENT_REQ_ONESHOT);
+    this.setActive(true);
+    return this;
+  }
+
+  /** Stops it; can be started again. */
+  override stop(): void {
+    if (!this.active) return;
+    this.loop.remove(this.slot, KEVENT_PROCESS, this.#pid, 0);
+    this.setActive(false);
+  }
+
+  protected override onRecord(words: Uint32Array, at: number): void {
+    const event = words[at + EVENT]!;
+    const data = words[at + RET_DATA]!;
+    this.setActive(false);
+    const signaled = (event & KEVENT_PROCESS_SIGNALED) !== 0;
+    const unknown = (event & KEVENT_PROCESS_NO_STATUS) !== 0;
+    this.#callback({
+      code: signaled || unknown ? undefined : data,
+      signal: signaled ? data : undefined,
+    });
+  }
+}

@@ -1,0 +1,42 @@
+import { KEVENT_SIGNAL, KEVENT_SIGNAL_DELIVERED } from "../ffi/abi.ts";
+import { checkWhole } from "../ffi/errors.ts";
+import { RET_DATA, RET_EXTRA } from "../ffi/record.ts";
+import { Handle } from "./handle.ts";
+
+/**
+ * Watches a signal. Handlers of the runtime for the same signal go on working.
+ */
+export class Signal extends Handle {
+  #signal = 0;
+  #callback: (count: number, pid: number) => void = () => {};
+
+  /**
+   * Starts it, or starts it anew with another signal.
+   *
+   * @param signal Number of the signal, such as 10 for SIGUSR1.
+   * @param callback Called with the number of deliveries since the last call, and the pid of the
+   * last sender (0 when the kernel sent it).
+   * @returns This handle.
+   * @throws {KeventError} EINVAL when `signal` is no signal number.
+   */
+  start(signal: number, callback: (count: number, pid: number) => void): this {
+    checkWhole(signal, 1, 64, "start signal", "signal");
+    this.stop();
+    this.#signal = signal;
+    this.#callback = this.loop.host.bind(callback);
+    this.loop.add(this.slot, KEVENT_SIGNAL, signal, 0, KEVENT_SIGNAL_DELIVERED, 0);
+    this.setActive(true);
+    return this;
+  }
+
+  /** Stops it; can be started again. */
+  override stop(): void {
+    if (!this.active) return;
+    this.loop.remove(this.slot, KEVENT_SIGNAL, this.#signal, 0);
+    this.setActive(false);
+  }
+
+  protected override onRecord(words: Uint32Array, at: number): void {
+    this.#callback(words[at + RET_DATA]!, words[at + RET_EXTRA]!);
+  }
+}

@@ -1,0 +1,370 @@
+import {
+  KEVENT_SOCKET,
+  KEVENT_SOCKET_ACCEPT,
+  KEVENT_SOCKET_ERROR,
+  KEVENT_SOCKET_HANG_UP,
+  KEVENT_SOCKET_RECV,
+  KEVENT_SOCKET_SEND,
+} from "../ffi/abi.ts";
+import { check, checkWhole, errorNumber, KeventError } from "../ffi/errors.ts";
+import type { Bytes, Calls } from "../ffi/library.ts";
+import { EVENT, RET_DATA } from "../ffi/record.ts";
+import { Handle } from "./handle.ts";
+import type { Loop } from "./loop.ts";
+
+/** Connections taken in a row before other handles get their turn. */
+const ACCEPTS_MAX = 64;
+/** Reads in a row of one connection before other handles get their turn. */
+const READS_MAX = 4;
+/** Bytes of one read. */
+const READ_BYTES = 65536;
+/** Connections that wait in the kernel. */
+const BACKLOG_DEFAULT = 511;
+
+const EAGAIN = -errorNumber("EAGAIN");
+/** Both are reported unasked, so a mask of these alone asks for nothing. */
+const QUIET = KEVENT_SOCKET_HANG_UP | KEVENT_SOCKET_ERROR;
+
+const encoder = new TextEncoder();
+/** Where all reads go. Its bytes belong to the callback until it returns. */
+const incoming: Bytes = new Uint8Array(new ArrayBuffer(READ_BYTES));
+
+/** Where a server listens. */
+export interface ListenOptions {
+  /** An IPv4 or IPv6 address. Default `"127.0.0.1"`. */
+  readonly hostname?: string;
+  /** The port; 0 for a free one. Default 0. */
+  readonly port?: number;
+  /** Connections that may wait to be accepted. Default 511. */
+  readonly backlog?: number;
+}
+
+/** What a connection calls. */
+export interface ConnectionHandlers {
+  /** It is connected. Only called for outgoing ones. */
+  open?(connection: Connection): void;
+  /** Bytes came. They are good until the call returns; keep a copy. */
+  data?(connection: Connection, bytes: Bytes): void;
+  /** All that `write` could not send at once was sent. */
+  drain?(connection: Connection): void;
+  /** The peer sends no more. Without this handler the connection is ended too. */
+  end?(connection: Connection): void;
+  /** It is closed; with an error unless both sides ended it. */
+  close?(connection: Connection, error: KeventError | undefined): void;
+}
+
+/**
+ * A TCP server.
+ *
+ * @example An echo
+ * ```ts
+ * import { Connection, Loop, Server } from "../adapters/mod.ts";
+ *
+ * using loop = new Loop();
+ * const server = new Server(loop);
+ * server.listen({}, () => ({ data: (connection, bytes) => void connection.write(bytes) }));
+ * const echo = await new Promise<string>((resolve) => {
+ *   Connection.connect(loop, "127.0.0.1", server.port, {
+ *     open: (connection) => void connection.write(new TextEncoder().encode("hello")),
+ *     data: (_connection, bytes) => resolve(new TextDecoder().decode(bytes)),
+ *   });
+ * });
+ * if (echo !== "hello") throw new Error(echo);
+ * ```
+ */
+export class Server extends Handle {
+  readonly #calls: Calls;
+  #fd = -1;
+  #port = 0;
+  #accept: (connection: Connection) => ConnectionHandlers = () => ({});
+
+  /** @param loop The loop it belongs to. */
+  constructor(loop: Loop) {
+    super(loop);
+    this.#calls = loop.library.calls;
+  }
+
+  /** The port it listens on; 0 when it does not. */
+  get port(): number {
+    return this.#port;
+  }
+
+  /**
+   * Starts to listen.
+   *
+   * @param options Where.
+   * @param accept Called with each new connection; returns its handlers.
+   * @returns This handle.
+   * @throws {KeventError} EADDRINUSE, EACCES and others of the system; EINVAL for a bad address.
+   */
+  listen(options: ListenOptions, accept: (connection: Connection) => ConnectionHandlers): this {
+    const { hostname = "127.0.0.1", port = 0, backlog = BACKLOG_DEFAULT } = options;
+    checkWhole(port, 0, 65535, "listen", "port");
+    checkWhole(backlog, 1, 0x7fffffff, "listen", "backlog");
+    this.stop();
+    const address = encoder.encode(hostname);
+    const operation = `listen at ${hostname}:${port}`;
+    const fd = this.#calls.kevent_sock_listen(address, address.length, port, backlog);
+    this.#fd = check(fd, operation, "kevent_sock_listen");
+    this.#port = check(this.#calls.kevent_sock_port(fd), operation, "kevent_sock_port");
+    this.#accept = accept;
+    this.loop.add(this.slot, KEVENT_SOCKET, fd, 0, KEVENT_SOCKET_ACCEPT, 0);
+    this.setActive(true);
+    return this;
+  }
+
+  /** Stops listening. The port is free when the call returns; connections stay open. */
+  override stop(): void {
+    if (this.#fd < 0) return;
+    this.loop.remove(this.slot, KEVENT_SOCKET, this.#fd, 0);
+    this.loop.apply();
+    this.#calls.kevent_sock_close(this.#fd);
+    this.#fd = -1;
+    this.#port = 0;
+    this.setActive(false);
+  }
+
+  protected override onRecord(): void {
+    for (let count = 0; count < ACCEPTS_MAX && this.#fd >= 0; count++) {
+      const fd = this.#calls.kevent_sock_accept(this.#fd);
+      // Somebody else took it, or the peer gave up.
+      if (fd === EAGAIN) return;
+      check(fd, "accept connection", "kevent_sock_accept");
+      const connection = new Connection(this.loop, fd, false);
+      connection.handle(this.#accept(connection));
+    }
+  }
+}
+
+/**
+ * A TCP connection. What `write` takes is sent, in order and in full, or `close` gets an error.
+ */
+export class Connection extends Handle {
+  readonly #calls: Calls;
+  #handlers: ConnectionHandlers = {};
+  #fd: number;
+  #connecting: boolean;
+  #reading = true;
+  #paused = false;
+  // Chunks the kernel had no room for; the first from `#sent` on.
+  #unsent: Bytes[] = [];
+  #sent = 0;
+  #buffered = 0;
+  #ending = false;
+  #interest = 0;
+
+  /**
+   * Adopts a connected socket; `Server` and `connect` do it.
+   *
+   * @param loop The loop it belongs to.
+   * @param fd A non-blocking stream socket; closed together with the handle.
+   * @param connecting Whether the connection is still being made.
+   */
+  constructor(loop: Loop, fd: number, connecting: boolean) {
+    super(loop);
+    this.#calls = loop.library.calls;
+    this.#fd = fd;
+    this.#connecting = connecting;
+    this.#interest = connecting ? KEVENT_SOCKET_SEND | QUIET : KEVENT_SOCKET_RECV | QUIET;
+    loop.add(this.slot, KEVENT_SOCKET, fd, 0, this.#interest, 0);
+    this.setActive(true);
+  }
+
+  /**
+   * Connects to a server.
+   *
+   * @param loop The loop it belongs to.
+   * @param hostname An IPv4 or IPv6 address.
+   * @param port The port.
+   * @param handlers What to call.
+   * @returns The connection, not open yet.
+   * @throws {KeventError} EINVAL for a bad address or port, and others of the system.
+   */
+  static connect(
+    loop: Loop,
+    hostname: string,
+    port: number,
+    handlers: ConnectionHandlers,
+  ): Connection {
+    checkWhole(port, 1, 65535, "connect", "port");
+    const address = encoder.encode(hostname);
+    const fd = loop.library.calls.kevent_sock_connect(address, address.length, port);
+    check(fd, `connect to ${hostname}:${port}`, "kevent_sock_connect");
+    return new Connection(loop, fd, true).handle(handlers);
+  }
+
+  /** Bytes taken by `write` and not sent yet. */
+  get buffered(): number {
+    return this.#buffered;
+  }
+
+  /**
+   * Sets what to call.
+   *
+   * @param handlers The handlers.
+   * @returns This handle.
+   */
+  handle(handlers: ConnectionHandlers): this {
+    const { host } = this.loop;
+    this.#handlers = {
+      ...handlers,
+      ...(handlers.data && { data: host.bind(handlers.data.bind(handlers)) }),
+    };
+    return this;
+  }
+
+  /**
+   * Sends bytes: now what the kernel takes, the rest (a copy) when it has room again.
+   *
+   * @param bytes What to send.
+   * @returns Whether all were sent at once; if not, wait for `drain` before sending more.
+   * @throws {KeventError} EPIPE after `end` or `close`.
+   */
+  write(bytes: Bytes): boolean {
+    if (this.#fd < 0 || this.#ending) {
+      throw new KeventError("write", "kevent_sock_write", "EPIPE", "the connection was ended");
+    }
+    const sent = this.#buffered > 0 || this.#connecting ? 0 : this.#send(bytes, 0);
+    if (sent < 0) return false;
+    if (sent === bytes.length) return true;
+    this.#unsent.push(bytes.slice(sent));
+    this.#buffered += bytes.length - sent;
+    this.#watch();
+    return false;
+  }
+
+  /** Sends no more once all is sent; the peer sees the end. */
+  end(): void {
+    if (this.#ending || this.#fd < 0) return;
+    this.#ending = true;
+    this.#shutWhenSent();
+  }
+
+  /** Reads no more until `resume`. */
+  pause(): void {
+    this.#paused = true;
+    this.#watch();
+  }
+
+  /** Reads again. */
+  resume(): void {
+    this.#paused = false;
+    this.#watch();
+  }
+
+  /** Closes it at once; what was not sent is lost. */
+  override stop(): void {
+    this.#finish(undefined);
+  }
+
+  protected override onRecord(words: Uint32Array, at: number): void {
+    const event = words[at + EVENT]!;
+    if ((event & KEVENT_SOCKET_ERROR) !== 0 && words[at + RET_DATA] !== 0) {
+      const operation = this.#connecting ? "connect" : "use connection";
+      this.#finish(KeventError.of(operation, "kevent_sock_connect", words[at + RET_DATA]!));
+      return;
+    }
+    if (this.#connecting) this.#opened();
+    if ((event & KEVENT_SOCKET_SEND) !== 0) this.#flush();
+    // After a hang-up there may still be bytes, and then the end.
+    if ((event & (KEVENT_SOCKET_RECV | KEVENT_SOCKET_HANG_UP)) !== 0) this.#read();
+    if ((event & KEVENT_SOCKET_HANG_UP) !== 0 && !this.#reading) this.#finish(undefined);
+  }
+
+  #opened(): void {
+    this.#connecting = false;
+    this.#watch();
+    this.#handlers.open?.(this);
+  }
+
+  #read(): void {
+    for (let count = 0; count < READS_MAX && this.#wantsToRead(); count++) {
+      const length = this.#calls.kevent_sock_read(this.#fd, incoming, 0, READ_BYTES);
+      if (length === EAGAIN) return;
+      if (length < 0) return this.#finish(KeventError.of("read", "kevent_sock_read", length));
+      if (length === 0) return this.#peerEnded();
+      this.#handlers.data?.(this, incoming.subarray(0, length));
+      // Less than asked for: nothing is left, so the next call would only say so.
+      if (length < READ_BYTES) return;
+    }
+  }
+
+  #wantsToRead(): boolean {
+    return this.#fd >= 0 && this.#reading && !this.#paused;
+  }
+
+  #peerEnded(): void {
+    this.#reading = false;
+    this.#watch();
+    if (this.#handlers.end === undefined) this.end();
+    else this.#handlers.end(this);
+    this.#closeWhenOver();
+  }
+
+  #flush(): void {
+    if (this.#buffered === 0) return;
+    while (this.#buffered > 0) {
+      const chunk = this.#unsent[0]!;
+      const sent = this.#send(chunk, this.#sent);
+      if (sent < 0) return;
+      this.#sent += sent;
+      this.#buffered -= sent;
+      if (this.#sent < chunk.length) return;
+      this.#unsent.shift();
+      this.#sent = 0;
+    }
+    this.#watch();
+    this.#shutWhenSent();
+    if (this.#fd >= 0) this.#handlers.drain?.(this);
+  }
+
+  /** @returns Bytes the kernel took; -1 after an error, which closed the connection. */
+  #send(bytes: Bytes, offset: number): number {
+    let taken = offset;
+    while (taken < bytes.length) {
+      const length = bytes.length - taken;
+      const sent = this.#calls.kevent_sock_write(this.#fd, bytes, taken, length);
+      if (sent === EAGAIN) break;
+      if (sent < 0) {
+        this.#finish(KeventError.of("write", "kevent_sock_write", sent));
+        return -1;
+      }
+      taken += sent;
+    }
+    return taken - offset;
+  }
+
+  #shutWhenSent(): void {
+    if (!this.#ending || this.#buffered > 0 || this.#connecting || this.#fd < 0) return;
+    this.#calls.kevent_sock_shutdown(this.#fd);
+    this.#closeWhenOver();
+  }
+
+  #closeWhenOver(): void {
+    if (this.#ending && this.#buffered === 0 && !this.#reading) this.#finish(undefined);
+  }
+
+  /** Asks for what is of use now: a level that nobody serves would be reported for ever. */
+  #watch(): void {
+    if (this.#fd < 0) return;
+    const interest = QUIET |
+      (this.#wantsToRead() && !this.#connecting ? KEVENT_SOCKET_RECV : 0) |
+      (this.#buffered > 0 || this.#connecting ? KEVENT_SOCKET_SEND : 0);
+    if (interest === this.#interest) return;
+    this.#interest = interest;
+    this.loop.modify(this.slot, KEVENT_SOCKET, this.#fd, 0, interest, 0);
+  }
+
+  #finish(error: KeventError | undefined): void {
+    const fd = this.#fd;
+    if (fd < 0) return;
+    this.#fd = -1;
+    this.#unsent = [];
+    this.#buffered = 0;
+    this.loop.remove(this.slot, KEVENT_SOCKET, fd, 0);
+    this.loop.afterApply(() => void this.#calls.kevent_sock_close(fd));
+    this.setActive(false);
+    this.close();
+    this.#handlers.close?.(this, error);
+  }
+}

@@ -1,0 +1,111 @@
+import {
+  KEVENT_CTL_TRIGGER,
+  KEVENT_USER,
+  KEVENT_USER_COPY,
+  KEVENT_USER_TRIGGERED,
+} from "../ffi/abi.ts";
+import { checkWhole } from "../ffi/errors.ts";
+import { EVENT, Records, RET_EXTRA } from "../ffi/record.ts";
+import { Handle } from "./handle.ts";
+import { Queue, type SharedQueue } from "./queue.ts";
+
+/** The largest payload: 24 bits. */
+const PAYLOAD_MAX = 0xffffff;
+
+/** What another thread needs to trigger a user event: pass it through `postMessage`. */
+export interface SharedTrigger {
+  /** The queue. */
+  readonly queue: SharedQueue;
+  /** `user` of the registration. */
+  readonly user: readonly [number, number];
+}
+
+/**
+ * An event that scripts trigger, from this thread or from any other.
+ *
+ * Triggers that come faster than the callback are merged into one call, which has the last payload.
+ *
+ * @example
+ * ```ts
+ * import { Loop, User } from "../adapters/mod.ts";
+ *
+ * using loop = new Loop();
+ * const user = new User(loop);
+ * const payload = await new Promise<number>((resolve) => user.start(resolve).trigger(42));
+ * if (payload !== 42) throw new Error("payload was lost");
+ * ```
+ */
+export class User extends Handle {
+  #callback: (payload: number, count: number) => void = () => {};
+
+  /**
+   * Starts it.
+   *
+   * @param callback Called with 24 bits of payload and the number of triggers merged into the call.
+   * @returns This handle.
+   */
+  start(callback: (payload: number, count: number) => void): this {
+    this.stop();
+    this.#callback = this.loop.host.bind(callback);
+    this.loop.add(this.slot, KEVENT_USER, 0, 0, KEVENT_USER_TRIGGERED, 0);
+    // Other threads may trigger it as soon as they are told its name.
+    this.loop.apply();
+    this.setActive(true);
+    return this;
+  }
+
+  /**
+   * Triggers it from the thread of its loop.
+   *
+   * @param payload A whole number below 2^24. Default 0.
+   * @returns This handle.
+   * @throws {KeventError} EINVAL for another payload.
+   */
+  trigger(payload = 0): this {
+    checkWhole(payload, 0, PAYLOAD_MAX, "trigger", "payload");
+    this.loop.trigger(this.slot, 0, 0, KEVENT_USER_COPY | payload);
+    return this;
+  }
+
+  /**
+   * What another thread needs for `triggerShared`.
+   *
+   * @returns An object for `postMessage`, good until `stop` or `close`.
+   */
+  share(): SharedTrigger {
+    return {
+      queue: this.loop.queue.share(),
+      user: [this.slot.index, this.slot.generation],
+    };
+  }
+
+  /** Stops it; can be started again. */
+  override stop(): void {
+    if (!this.active) return;
+    this.loop.remove(this.slot, KEVENT_USER, 0, 0);
+    this.setActive(false);
+  }
+
+  protected override onRecord(words: Uint32Array, at: number): void {
+    this.#callback(words[at + EVENT]! & PAYLOAD_MAX, words[at + RET_EXTRA]!);
+  }
+}
+
+/**
+ * Triggers a user event of a loop on another thread.
+ *
+ * @param shared What `User.share` gave there.
+ * @param payload A whole number below 2^24. Default 0.
+ * @throws {KeventError} ENOENT when it was stopped, EBADF when its loop was closed.
+ */
+export function triggerShared(shared: SharedTrigger, payload = 0): void {
+  checkWhole(payload, 0, PAYLOAD_MAX, "trigger", "payload");
+  using queue = new Queue({ adopt: shared.queue });
+  const record = Records.of({
+    type: KEVENT_USER,
+    event: KEVENT_USER_COPY | payload,
+    user: shared.user,
+  });
+  queue.ctl(KEVENT_CTL_TRIGGER, record);
+  record.check("trigger");
+}
