@@ -1,0 +1,77 @@
+// What a user gets: packs, installs the tarball into an empty folder, and runs a timer, a socket and
+// a watch from there in both runtimes. Deno gets no more than the one library file, and what the
+// program itself needs.
+
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { ask, fail, must, root, run } from "./shell.mjs";
+import { setup } from "./setup.mjs";
+
+const bytes_max = 1_600_000;
+const libraries = ["x86_64", "aarch64"].flatMap((cpu) =>
+  ["gnu", "musl"].map((abi) => `libkevent-${cpu}-linux-${abi}.so`)
+);
+
+const { deno, bun } = setup();
+// The real path: Deno compares grants with it.
+const folder = mkdtempSync(join(tmpdir(), "kevent-package-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+
+must("npm", ["pack", "--silent", "--pack-destination", folder]);
+const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));
+const { size } = statSync(join(folder, tarball));
+if (size > bytes_max) fail(`${tarball} has ${size} bytes, ${bytes_max} are allowed`);
+
+const files = ask("tar", ["-tzf", join(folder, tarball)]).split("\n");
+for (const name of libraries) {
+  if (!files.includes(`package/dist/native/${name}`)) fail(`${tarball} lacks ${name}`);
+}
+const stray = files.filter((name) => !/^package\/(dist\/|package\.json|README|LICENSE)/.test(name));
+if (stray.length > 0) fail(`${tarball} holds ${stray.join(" ")}`);
+const source = files.filter((name) => name.endsWith(".zig") || /(?<!\.d)\.ts$/.test(name));
+if (source.length > 0) fail(`${tarball} holds sources: ${source.join(" ")}`);
+console.log(`${tarball}: ${size} bytes, ${files.length} files`);
+
+writeFileSync(join(folder, "package.json"), `{ "private": true, "type": "module" }\n`);
+must("npm", ["install", "--silent", "--no-audit", "--no-fund", join(folder, tarball)], {
+  cwd: folder,
+});
+cpSync(join(root, "test/fixture/package.ts"), join(folder, "main.ts"));
+const watched = join(folder, "watched");
+mkdirSync(watched);
+
+// The declarations must serve somebody who has none of our types.
+const tsc = join(root, "node_modules/typescript/bin/tsc");
+const types = join(root, "node_modules/@types");
+const strict = ["--strict", "--noEmit", "--module", "nodenext", "--target", "esnext"];
+must(process.execPath, [tsc, ...strict, "--typeRoots", types, "--types", "node", "main.ts"], {
+  cwd: folder,
+});
+
+const cpu = process.arch === "arm64" ? "aarch64" : "x86_64";
+const native = join(folder, "node_modules/kevent/dist/native");
+const grants = ["gnu", "musl"].map((abi) => join(native, `libkevent-${cpu}-linux-${abi}.so`));
+for (
+  const [program, ...args] of [
+    [deno, "run", "--no-prompt", `--allow-ffi=${grants}`, `--allow-write=${watched}`],
+    [bun, "run"],
+  ]
+) {
+  const { ok, why } = await run(program, [...args, "main.ts", watched], {
+    cwd: folder,
+    // Nothing of this repository may help.
+    env: { KEVENT_LIBRARY: "" },
+    limit_s: 30,
+  });
+  if (!ok) fail(`the installed package failed in ${program}: ${why}`);
+}
