@@ -53,7 +53,15 @@ mkdirSync(watched);
 // The declarations must serve somebody who has none of our types.
 const tsc = join(root, "node_modules/typescript/bin/tsc");
 const types = join(root, "node_modules/@types");
-const strict = ["--strict", "--noEmit", "--module", "nodenext", "--target", "esnext"];
+const strict = [
+  "--ignoreConfig",
+  "--strict",
+  "--noEmit",
+  "--module",
+  "nodenext",
+  "--target",
+  "esnext",
+];
 must(process.execPath, [tsc, ...strict, "--typeRoots", types, "--types", "node", "main.ts"], {
   cwd: folder,
 });
