@@ -11,11 +11,15 @@ const targets = [_]std.Target.Query{
 };
 const glibc: std.SemanticVersion = .{ .major = 2, .minor = 17, .patch = 0 };
 
+/// Set once by `build`, read for each module.
+var left_out_sources: ?[]const []const u8 = null;
+
 pub fn build(b: *std.Build) void {
     const optimize = b.option(std.builtin.Optimize, "optimize", "debug, safe or fast; each step has its own default");
     const ci = b.option(bool, "ci", "compare generated files, do not write them") orelse false;
     const filters = b.option([]const []const u8, "filter", "run only tests whose name contains this") orelse &.{};
 
+    left_out_sources = b.option([]const []const u8, "without", "leave a source of events out");
     for (targets) |query| {
         b.getInstallStep().dependOn(addLibrary(b, b.resolveTargetQuery(query), optimize orelse .fast));
     }
@@ -60,7 +64,7 @@ fn addModule(
     target: std.Build.ResolvedTarget,
     optimize: std.builtin.Optimize,
 ) *std.Build.Module {
-    return b.createModule(.{
+    const module = b.createModule(.{
         .root_source_file = b.path(root),
         .target = target,
         .optimize = optimize,
@@ -69,6 +73,21 @@ fn addModule(
         // pthread keys: the hook that closes a dead Worker's queues.
         .link_libc = true,
     });
+    module.addOptions("options", sourceOptions(b));
+    return module;
+}
+
+/// S0-29: each source of events can be left out with `-Dwithout=<source>`; its records are then refused.
+fn sourceOptions(b: *std.Build) *std.Build.Step.Options {
+    const options = b.addOptions();
+    for ([_][]const u8{ "socket", "poll", "timer", "inode", "signal", "process", "user" }) |source| {
+        const left_out = left_out_sources orelse &.{};
+        const present = for (left_out) |name| {
+            if (std.mem.eql(u8, name, source)) break false;
+        } else true;
+        options.addOption(bool, source, present);
+    }
+    return options;
 }
 
 /// The same target the package would pick here, so that tests load what users load.

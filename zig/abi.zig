@@ -1,0 +1,324 @@
+//! The binary interface: every record, flag and number that crosses the border to script.
+//! `bindings.zig` prints `ffi/abi.ts` from this file; nobody types these numbers twice.
+//! Names are those of the source documents; where they had a short and a long one, the long one.
+
+const std = @import("std");
+const assert = std.debug.assert;
+
+/// Raised when a layout or a meaning below changes; checked when a script opens the library.
+pub const version: u32 = 1;
+
+/// Which thing: a descriptor, a period, a pid, ... depends on the type. S4-11.
+pub const KeventId = extern struct {
+    raw: [2]u32,
+};
+
+/// One record: adds, changes and names a registration, and carries an event back. S2-54.
+pub const Ukevent = extern struct {
+    id: KeventId,
+    type: u32,
+    /// Asked: mask of kinds. Handed out: the kinds that fired.
+    event: u32,
+    req_flags: u32,
+    ret_flags: u32,
+    ret_data: u32,
+    /// The seed leaves these four bytes to the compiler; named, they carry a second number.
+    ret_extra: u32,
+    /// Carried, never used (the seed's union with `void *ptr`). S2-71.
+    user: [2]u32,
+
+    pub const zero: Ukevent = std.mem.zeroes(Ukevent);
+};
+
+comptime {
+    assert(@sizeOf(KeventId) == 8);
+    assert(@sizeOf(Ukevent) == 40);
+    // 8 on paper (the seed's pointer); all fields are u32 so that script may view it as words.
+    assert(@alignOf(Ukevent) == 4);
+    assert(@offsetOf(Ukevent, "id") == 0);
+    assert(@offsetOf(Ukevent, "type") == 8);
+    assert(@offsetOf(Ukevent, "event") == 12);
+    assert(@offsetOf(Ukevent, "req_flags") == 16);
+    assert(@offsetOf(Ukevent, "ret_flags") == 20);
+    assert(@offsetOf(Ukevent, "ret_data") == 24);
+    assert(@offsetOf(Ukevent, "ret_extra") == 28);
+    assert(@offsetOf(Ukevent, "user") == 32);
+}
+
+/// Start of the ring memory. S2-6.
+pub const KeventRing = extern struct {
+    /// Slot where the next record goes. S2-7.
+    ring_kidx: u32,
+    /// Wraps of the committed index since the start. S2-8.
+    ring_over: u32,
+    // event[ring_size] follows.
+};
+
+/// Behind the records, on a cache line of its own: written by publish only.
+pub const RingProducer = extern struct {
+    /// Records published since the start, mod 2^32.
+    head: u32,
+    reserved: [15]u32,
+};
+
+/// On the next cache line: written by commit only. S3-2.
+pub const RingConsumer = extern struct {
+    /// Records committed since the start, mod 2^32.
+    tail: u32,
+    /// Slot of the first record that is not committed.
+    ring_uidx: u32,
+    reserved: [14]u32,
+};
+
+comptime {
+    assert(@sizeOf(KeventRing) == 8);
+    assert(@offsetOf(KeventRing, "ring_kidx") == 0);
+    assert(@offsetOf(KeventRing, "ring_over") == 4);
+    assert(@sizeOf(RingProducer) == 64);
+    assert(@sizeOf(RingConsumer) == 64);
+}
+
+pub const ring_entries_max: u32 = 1 << 20;
+
+/// Offset of the producer line in a ring of `entries` records.
+pub fn ringProducerOffset(entries: u32) u64 {
+    return std.mem.alignForward(u64, @sizeOf(KeventRing) + @as(u64, entries) * @sizeOf(Ukevent), 64);
+}
+
+/// Bytes of memory a ring of `entries` records takes.
+pub fn ringBytes(entries: u32) u64 {
+    return ringProducerOffset(entries) + @sizeOf(RingProducer) + @sizeOf(RingConsumer);
+}
+
+/// What `kevent_setup` is told. `size` comes first so that the struct can grow.
+pub const Params = extern struct {
+    size: u32,
+    flags: u32,
+    ring_entries: u32,
+    ring_bytes: u32,
+    /// Bytes of the change area (a multiple of the record size), 0 without.
+    changes_bytes: u32,
+    /// Bytes of the name area, 0 without.
+    names_bytes: u32,
+    /// A file or memfd to map the ring from instead of script memory; -1 without.
+    ring_fd: i32,
+    /// `Backend`; 0 chooses by KEVENT_BACKEND, then by probing.
+    backend: u32,
+    /// Seed of the simulated back-end.
+    seed_low: u32,
+    seed_high: u32,
+};
+
+comptime {
+    assert(@sizeOf(Params) == 40);
+}
+
+/// Control struct of the LWN form; records follow from offset `user_control_records`. S4-6.
+pub const UserControl = extern struct {
+    cmd: u32,
+    num: u32,
+    /// Milliseconds; 0 waits for ever.
+    timeout: u32,
+};
+
+/// 12 bytes of control, 4 of padding: the records are aligned to 8 as in C.
+pub const user_control_records: u32 = 16;
+
+/// `type` of a record. 0 is none of them, so a record that was not filled in is refused. S2-73.
+pub const Type = struct {
+    pub const KEVENT_SOCKET: u32 = 1;
+    pub const KEVENT_INODE: u32 = 2;
+    pub const KEVENT_TIMER: u32 = 3;
+    pub const KEVENT_POLL: u32 = 4;
+    /// Network AIO; not in this version: answers BROKEN.
+    pub const KEVENT_NAIO: u32 = 5;
+    pub const KEVENT_SIGNAL: u32 = 6;
+    pub const KEVENT_PROCESS: u32 = 7;
+    pub const KEVENT_USER: u32 = 8;
+};
+
+pub const types_max: u32 = 9;
+
+/// Commands of `kevent_ctl` and of change records. 0 is none of them.
+pub const Command = struct {
+    pub const KEVENT_CTL_ADD: u32 = 1;
+    pub const KEVENT_CTL_REMOVE: u32 = 2;
+    pub const KEVENT_CTL_MODIFY: u32 = 3;
+    pub const KEVENT_CTL_READY: u32 = 4;
+    /// USER events: apply the payload in `event`, make it ready. Any thread may.
+    pub const KEVENT_CTL_TRIGGER: u32 = 5;
+    /// LWN form only.
+    pub const KEVENT_CTL_WAIT: u32 = 6;
+    pub const KEVENT_CTL_INIT: u32 = 7;
+};
+
+/// `req_flags` of a record.
+pub const Request = struct {
+    /// Removed when handed out. S2-59.
+    pub const KEVENT_REQ_ONESHOT: u32 = 1 << 0;
+    /// Wakes all waiting threads instead of the first. S2-60.
+    pub const KEVENT_REQ_WAKEUP_ALL: u32 = 1 << 1;
+    /// Edge-triggered. S2-61.
+    pub const KEVENT_REQ_ET: u32 = 1 << 2;
+    /// Ask the source again just before handing out. S2-62.
+    pub const KEVENT_REQ_LAST_CHECK: u32 = 1 << 3;
+    /// Queue it even if it is ready at ADD; without, it is answered in place. S2-64.
+    pub const KEVENT_REQ_ALWAYS_QUEUE: u32 = 1 << 4;
+    /// Ready at once at ADD. S2-65.
+    pub const KEVENT_REQ_READY: u32 = 1 << 5;
+};
+
+pub const request_mask: u32 = (1 << 6) - 1;
+
+/// `ret_flags` of a record.
+pub const Return = struct {
+    /// The source failed or the record is wrong; errno in `ret_data`. S2-67.
+    pub const KEVENT_RET_BROKEN: u32 = 1 << 0;
+    /// Processing finished. S2-68.
+    pub const KEVENT_RET_DONE: u32 = 1 << 1;
+    /// Handed out by `get_events` although the ring had no room. S2-69.
+    pub const KEVENT_RET_COPY_FAILED: u32 = 1 << 2;
+};
+
+/// Flags of `kevent_init`, `kevent_setup`, `kevent_get_events` and `kevent_wait`.
+pub const Flags = struct {
+    /// The timeout is a date on the wall clock. S2-72. (`get_events`, `wait`)
+    pub const KEVENT_FLAGS_ABSTIME: u32 = 1 << 0;
+    /// Only the thread that makes the queue will drive it. (`init`, `setup`)
+    pub const KEVENT_FLAGS_SINGLE: u32 = 1 << 1;
+};
+
+/// Flags of `kevent_turn`.
+pub const Turn = struct {
+    /// If the ring stays empty: ask for a wake-up byte.
+    pub const KEVENT_TURN_ARM: u32 = 1 << 0;
+};
+
+/// Kinds of KEVENT_SOCKET.
+pub const Socket = struct {
+    pub const KEVENT_SOCKET_RECV: u32 = 1 << 0;
+    pub const KEVENT_SOCKET_ACCEPT: u32 = 1 << 1;
+    pub const KEVENT_SOCKET_SEND: u32 = 1 << 2;
+    /// The peer closed its sending side.
+    pub const KEVENT_SOCKET_PEER_CLOSED: u32 = 1 << 3;
+    /// Both directions are gone; always reported.
+    pub const KEVENT_SOCKET_HANG_UP: u32 = 1 << 4;
+    /// Always reported; errno in `ret_data`.
+    pub const KEVENT_SOCKET_ERROR: u32 = 1 << 5;
+};
+
+/// Kinds of KEVENT_POLL: the bits of poll(2).
+pub const Poll = struct {
+    pub const KEVENT_POLL_IN: u32 = 0x001;
+    pub const KEVENT_POLL_PRI: u32 = 0x002;
+    pub const KEVENT_POLL_OUT: u32 = 0x004;
+    /// Always reported.
+    pub const KEVENT_POLL_ERR: u32 = 0x008;
+    /// Always reported.
+    pub const KEVENT_POLL_HUP: u32 = 0x010;
+    pub const KEVENT_POLL_RDNORM: u32 = 0x040;
+    pub const KEVENT_POLL_RDBAND: u32 = 0x080;
+    pub const KEVENT_POLL_WRNORM: u32 = 0x100;
+    pub const KEVENT_POLL_WRBAND: u32 = 0x200;
+    pub const KEVENT_POLL_MSG: u32 = 0x400;
+    pub const KEVENT_POLL_RDHUP: u32 = 0x2000;
+};
+
+/// Kinds of KEVENT_TIMER. FIRED must be set; the others choose the clock.
+pub const Timer = struct {
+    pub const KEVENT_TIMER_FIRED: u32 = 1 << 0;
+    /// `id` is a date on the wall clock instead of a period on the monotonic one.
+    pub const KEVENT_TIMER_WALL: u32 = 1 << 1;
+    /// `id` is a moment of the monotonic clock instead of a period.
+    pub const KEVENT_TIMER_ABSOLUTE: u32 = 1 << 2;
+    /// The wall clock was set while a WALL timer was waiting (handed out, the timer goes on).
+    pub const KEVENT_TIMER_CLOCK_SET: u32 = 1 << 3;
+};
+
+/// Kinds of KEVENT_INODE: the bits of inotify(7).
+pub const Inode = struct {
+    pub const KEVENT_INODE_ACCESS: u32 = 0x1;
+    pub const KEVENT_INODE_MODIFY: u32 = 0x2;
+    pub const KEVENT_INODE_ATTRIB: u32 = 0x4;
+    pub const KEVENT_INODE_CLOSE_WRITE: u32 = 0x8;
+    pub const KEVENT_INODE_CLOSE_NOWRITE: u32 = 0x10;
+    pub const KEVENT_INODE_OPEN: u32 = 0x20;
+    pub const KEVENT_INODE_MOVED_FROM: u32 = 0x40;
+    pub const KEVENT_INODE_MOVED_TO: u32 = 0x80;
+    pub const KEVENT_INODE_CREATE: u32 = 0x100;
+    pub const KEVENT_INODE_REMOVE: u32 = 0x200;
+    pub const KEVENT_INODE_REMOVE_SELF: u32 = 0x400;
+    pub const KEVENT_INODE_MOVE_SELF: u32 = 0x800;
+    /// Always reported.
+    pub const KEVENT_INODE_UNMOUNT: u32 = 0x2000;
+    /// Always reported: the kernel dropped events; look again.
+    pub const KEVENT_INODE_OVERFLOW: u32 = 0x4000;
+    /// Always reported: the watch is gone (the inode was removed).
+    pub const KEVENT_INODE_IGNORED: u32 = 0x8000;
+    /// Comes with other bits: the child is a directory.
+    pub const KEVENT_INODE_DIRECTORY: u32 = 0x4000_0000;
+};
+
+/// `ret_data` of an inode event without a name.
+pub const no_name: u32 = 0xffff_ffff;
+
+/// Kinds of KEVENT_SIGNAL.
+pub const Signal = struct {
+    pub const KEVENT_SIGNAL_DELIVERED: u32 = 1 << 0;
+};
+
+/// Kinds of KEVENT_PROCESS. EXIT must be set when asking.
+pub const Process = struct {
+    pub const KEVENT_PROCESS_EXIT: u32 = 1 << 0;
+    /// Ended by a signal: `ret_data` is its number.
+    pub const KEVENT_PROCESS_SIGNALED: u32 = 1 << 1;
+    /// It ended, but the kernel no longer knows how.
+    pub const KEVENT_PROCESS_NO_STATUS: u32 = 1 << 2;
+};
+
+/// Kinds of KEVENT_USER. TRIGGERED must be set when asking. A trigger carries an operation
+/// and 24 payload bits in `event`, as kqueue's EVFILT_USER.
+pub const User = struct {
+    pub const KEVENT_USER_TRIGGERED: u32 = 1 << 31;
+    /// Only change the payload, do not make it ready.
+    pub const KEVENT_USER_SILENT: u32 = 1 << 30;
+    pub const KEVENT_USER_NOP: u32 = 0 << 24;
+    pub const KEVENT_USER_AND: u32 = 1 << 24;
+    pub const KEVENT_USER_OR: u32 = 2 << 24;
+    pub const KEVENT_USER_COPY: u32 = 3 << 24;
+};
+
+pub const user_operation_mask: u32 = 3 << 24;
+pub const user_payload_mask: u32 = (1 << 24) - 1;
+
+/// Values of `Params.backend`.
+pub const Backend = struct {
+    pub const KEVENT_BACKEND_AUTO: u32 = 0;
+    pub const KEVENT_BACKEND_EPOLL: u32 = 1;
+    pub const KEVENT_BACKEND_IO_URING: u32 = 2;
+    pub const KEVENT_BACKEND_SIMULATED: u32 = 3;
+};
+
+/// Clocks of `kevent_now`.
+pub const Clock = struct {
+    pub const KEVENT_CLOCK_MONOTONIC: u32 = 0;
+    pub const KEVENT_CLOCK_WALL: u32 = 1;
+};
+
+/// Operations of `kevent_simulate`.
+pub const Simulate = struct {
+    /// Move both clocks forward by `value` nanoseconds.
+    pub const KEVENT_SIMULATE_ADVANCE: u32 = 1;
+    /// Stop (1) or let go (0) the automatic clock.
+    pub const KEVENT_SIMULATE_MANUAL_CLOCK: u32 = 2;
+    /// How many of 1000 polls answer EINTR first, hold events back, or wake for nothing.
+    pub const KEVENT_SIMULATE_FAULTS_PER_MILLE: u32 = 3;
+    /// Set the wall clock forward or back by `value` nanoseconds, as an administrator would.
+    pub const KEVENT_SIMULATE_SET_WALL: u32 = 4;
+};
+
+/// The groups `bindings.zig` prints as plain constants.
+pub const groups = .{
+    Type,  Command, Request, Return,  Flags, Turn,    Socket, Poll,
+    Timer, Inode,   Signal,  Process, User,  Backend, Clock,  Simulate,
+};

@@ -1,0 +1,122 @@
+//! The helper thread of the epoll back-end: one per process, only while some script sleeps on epoll.
+//! It waits until a sleeping queue's descriptor is readable and writes one byte where that script's
+//! runtime listens. It touches no queue and no script memory. S0-25 holds for io_uring, where the
+//! kernel does this by itself.
+
+const std = @import("std");
+const sys = @import("sys/linux.zig");
+const Error = @import("errors.zig").Error;
+const sync = @import("sync.zig");
+
+pub const Ticket = struct { number: u32, generation: u32 };
+
+/// Queues that sleep at the same time; one per thread of the process that runs a loop on epoll.
+const seats_most = 1024;
+
+const Seat = struct {
+    out: sys.Fd = -1,
+    generation: u32 = 0,
+    taken: bool = false,
+};
+
+var lock: sync.Mutex = .{};
+var seats: [seats_most]Seat = @splat(.{});
+var taken: u32 = 0;
+var running = false;
+/// An epoll instance with the descriptors of the queues in it.
+var outer: sys.Fd = -1;
+/// Readable when the thread should look whether it is still needed.
+var bell: sys.Fd = -1;
+
+const bell_token: u64 = std.math.maxInt(u64);
+const in: u32 = 1;
+
+/// A place for a queue whose wake-up bytes go to `out`.
+pub fn enlist(queue_fd: sys.Fd, out: sys.Fd) Error!Ticket {
+    lock.lock();
+    defer lock.unlock();
+    try start();
+    const number = freeSeat() orelse return error.NOSPC;
+    const seat = &seats[number];
+    const ticket: Ticket = .{ .number = number, .generation = seat.generation +% 1 };
+    try register(queue_fd, ticket, 0);
+    seat.* = .{ .out = out, .generation = ticket.generation, .taken = true };
+    taken += 1;
+    return ticket;
+}
+
+/// One byte as soon as the queue's descriptor is readable.
+pub fn arm(ticket: Ticket, queue_fd: sys.Fd) Error!void {
+    return register(queue_fd, ticket, in | sys.EPOLLONESHOT);
+}
+
+pub fn disarm(ticket: Ticket, queue_fd: sys.Fd) void {
+    register(queue_fd, ticket, 0) catch {};
+}
+
+/// The queue ends, and so does the right to write to its `out`.
+pub fn cancel(ticket: Ticket) void {
+    lock.lock();
+    defer lock.unlock();
+    seats[ticket.number].taken = false;
+    taken -= 1;
+    if (taken == 0) sys.eventfdSignal(bell);
+}
+
+fn freeSeat() ?u32 {
+    for (&seats, 0..) |*seat, number| if (!seat.taken) return @intCast(number);
+    return null;
+}
+
+fn register(queue_fd: sys.Fd, ticket: Ticket, events: u32) Error!void {
+    const token = @as(u64, ticket.generation) << 32 | ticket.number;
+    sys.epollControl(outer, .modify, queue_fd, events, token) catch |err| switch (err) {
+        // First time, or the queue put a new epoll instance in place of its old one.
+        error.NOENT => try sys.epollControl(outer, .add, queue_fd, events, token),
+        else => return err,
+    };
+}
+
+fn start() Error!void {
+    if (running) return;
+    const epoll = try sys.epollCreate();
+    errdefer sys.close(epoll);
+    const eventfd = try sys.eventfd();
+    errdefer sys.close(eventfd);
+    try sys.epollControl(epoll, .add, eventfd, in, bell_token);
+    outer = epoll;
+    bell = eventfd;
+    try sys.spawnQuietThread(run);
+    running = true;
+}
+
+fn run(_: ?*anyopaque) callconv(.c) ?*anyopaque {
+    var events: [64]sys.EpollEvent = undefined;
+    while (true) {
+        const got = sys.epollWait(outer, &events, null) catch &.{};
+        lock.lock();
+        defer lock.unlock();
+        for (got) |event| {
+            if (event.token == bell_token) {
+                if (stopIfAlone()) return null;
+            } else deliver(event.token);
+        }
+    }
+}
+
+/// The last queue is gone: end the thread, unless another one came meanwhile.
+fn stopIfAlone() bool {
+    _ = sys.eventfdClear(bell);
+    if (taken > 0) return false;
+    sys.close(outer);
+    sys.close(bell);
+    running = false;
+    return true;
+}
+
+fn deliver(token: u64) void {
+    const seat = &seats[@as(u32, @truncate(token))];
+    if (!seat.taken or seat.generation != @as(u32, @truncate(token >> 32))) return;
+    // A full socket holds bytes that the script has not read: it will wake up anyway.
+    _ = sys.sendQuietly(seat.out, "!") catch {};
+}

@@ -1,0 +1,64 @@
+//! What the library says about itself and a queue, as JSON: cheap to extend, read rarely.
+
+const std = @import("std");
+const abi = @import("abi.zig");
+const Error = @import("errors.zig").Error;
+const Queue = @import("queue.zig").Queue;
+const sources = @import("source.zig");
+
+pub fn ofLibrary(buffer: []u8) Error!i32 {
+    var text: Text = .{ .buffer = buffer };
+    text.print("{{\"abi\":{d},\"sources\":[", .{abi.version});
+    var first = true;
+    for (sources.table) |entry| {
+        const source = entry orelse continue;
+        text.print("{s}\"{s}\"", .{ if (first) "" else ",", source.name });
+        first = false;
+    }
+    text.print("]}}", .{});
+    return text.length();
+}
+
+pub fn ofQueue(queue: *Queue, buffer: []u8) Error!i32 {
+    var text: Text = .{ .buffer = buffer };
+    text.print("{{\"backend\":\"{t}\",\"reason\":\"{s}\",\"single\":{},\"features\":{{", .{
+        queue.backend, queue.choice.reason, queue.single,
+    });
+    switch (queue.backend) {
+        inline else => |*backend| if (@hasDecl(@TypeOf(backend.*), "describe")) backend.describe(&text),
+    }
+    text.print("}},\"registrations\":{d},\"ready\":{d},\"timers\":{d},\"storages\":{d}", .{
+        queue.kevents.count,
+        queue.ready_count,
+        queue.wheels[0].count + queue.wheels[1].count,
+        queue.storages.count,
+    });
+    if (queue.ring) |*ring| {
+        text.print(",\"ring\":{{\"entries\":{d},\"waiting\":{d},\"published\":{d}}}", .{
+            ring.entries, ring.waiting(), ring.published,
+        });
+    }
+    text.print(",\"counters\":{{", .{});
+    inline for (@typeInfo(@TypeOf(queue.counters)).@"struct".field_names, 0..) |name, n| {
+        text.print("{s}\"{s}\":{d}", .{ if (n == 0) "" else ",", name, @field(queue.counters, name) });
+    }
+    text.print("}}}}", .{});
+    return text.length();
+}
+
+/// Text into a buffer that may be too small: then only the length counts on.
+pub const Text = struct {
+    buffer: []u8,
+    used: usize = 0,
+
+    pub fn print(text: *Text, comptime format: []const u8, arguments: anytype) void {
+        var piece: [512]u8 = undefined;
+        const written = std.fmt.bufPrint(&piece, format, arguments) catch unreachable;
+        if (text.used + written.len <= text.buffer.len) @memcpy(text.buffer[text.used..][0..written.len], written);
+        text.used += written.len;
+    }
+
+    fn length(text: *const Text) i32 {
+        return @intCast(text.used);
+    }
+};

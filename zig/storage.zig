@@ -1,0 +1,54 @@
+//! A storage: one thing that has events, with the list of interests in it. S0-11.
+//! Descriptors, watched inodes and signal numbers have one each; the storage of a timer is the wheel
+//! of its clock, and a user event is its own.
+
+const std = @import("std");
+const pools = @import("pool.zig");
+const none = pools.none;
+const List = @import("list.zig").List;
+const Kevent = @import("kevent.zig").Kevent;
+
+pub const Interests = List(Kevent, "storage_previous", "storage_next");
+
+pub const Storage = struct {
+    pub const free_link = "link";
+
+    interests: Interests,
+    /// The descriptor; for sources without one their own key (watch number, signal number).
+    fd: i32,
+    /// Raised at each reuse: the back-end's late news about an older life are told by it.
+    generation: u32,
+    /// Free list; in use, the back-end's list of storages to look at again.
+    link: u32,
+    /// Union of the poll bits its interests want.
+    want: u16,
+    /// `abi.Type` of the source that is told about activity.
+    source: u8,
+    flags: Flags,
+
+    pub const Flags = packed struct(u8) {
+        live: bool = false,
+        /// Some interest is edge-triggered, so the back-end reports edges only and level-triggered
+        /// interests beside it are asked again after each delivery (`Queue.recheck`).
+        edge: bool = false,
+        /// The back-end watches it.
+        armed: bool = false,
+        /// No back-end can watch it, because it is always ready: a regular file.
+        always: bool = false,
+        /// It is on the back-end's list through `link`.
+        listed: bool = false,
+        reserved: u3 = 0,
+    };
+};
+
+comptime {
+    std.debug.assert(@sizeOf(Storage) == 24);
+}
+
+pub const Storages = pools.Pool(Storage);
+
+/// What the back-end hands back with an event: which storage, in which of its lives.
+pub const Token = packed struct(u64) {
+    index: u32,
+    generation: u32,
+};

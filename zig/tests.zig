@@ -1,0 +1,27 @@
+//! Every file with tests. A file that is missing here fails the last test.
+
+const std = @import("std");
+
+test {
+    _ = @import("abi.zig");
+    _ = @import("backend.zig");
+    _ = @import("errors.zig");
+    _ = @import("exports.zig");
+    _ = @import("helper.zig");
+    _ = @import("identity.zig");
+    _ = @import("info.zig");
+    _ = @import("kevent.zig");
+    _ = @import("list.zig");
+    _ = @import("names.zig");
+    _ = @import("pool.zig");
+    _ = @import("queue.zig");
+    _ = @import("queue_test.zig");
+    _ = @import("registry.zig");
+    _ = @import("ring.zig");
+    _ = @import("source.zig");
+    _ = @import("storage.zig");
+    _ = @import("sync.zig");
+    _ = @import("wait.zig");
+    _ = @import("wake.zig");
+    _ = @import("wheel.zig");
+}
