@@ -9,6 +9,7 @@ export const KEVENT_NAIO = 5;
 export const KEVENT_SIGNAL = 6;
 export const KEVENT_PROCESS = 7;
 export const KEVENT_USER = 8;
+
 export const KEVENT_CTL_ADD = 1;
 export const KEVENT_CTL_REMOVE = 2;
 export const KEVENT_CTL_MODIFY = 3;
@@ -18,6 +19,7 @@ export const KEVENT_CTL_TRIGGER = 5;
 /** LWN form only. */
 export const KEVENT_CTL_WAIT = 6;
 export const KEVENT_CTL_INIT = 7;
+
 /** Removed when handed out. S2-59. */
 export const KEVENT_REQ_ONESHOT = 1;
 /** Wakes all waiting threads instead of the first. S2-60. */
@@ -30,18 +32,22 @@ export const KEVENT_REQ_LAST_CHECK = 8;
 export const KEVENT_REQ_ALWAYS_QUEUE = 0x10;
 /** Ready at once at ADD. S2-65. */
 export const KEVENT_REQ_READY = 0x20;
+
 /** The source failed or the record is wrong; errno in `ret_data`. S2-67. */
 export const KEVENT_RET_BROKEN = 1;
 /** Processing finished. S2-68. */
 export const KEVENT_RET_DONE = 2;
 /** Handed out by `get_events` although the ring had no room. S2-69. */
 export const KEVENT_RET_COPY_FAILED = 4;
+
 /** The timeout is a date on the wall clock. S2-72. (`get_events`, `wait`) */
 export const KEVENT_FLAGS_ABSTIME = 1;
 /** Only the thread that makes the queue will drive it. (`init`, `setup`) */
 export const KEVENT_FLAGS_SINGLE = 2;
+
 /** If the ring stays empty: ask for a wake-up byte. */
 export const KEVENT_TURN_ARM = 1;
+
 export const KEVENT_SOCKET_RECV = 1;
 export const KEVENT_SOCKET_ACCEPT = 2;
 export const KEVENT_SOCKET_SEND = 4;
@@ -51,6 +57,7 @@ export const KEVENT_SOCKET_PEER_CLOSED = 8;
 export const KEVENT_SOCKET_HANG_UP = 0x10;
 /** Always reported; errno in `ret_data`. */
 export const KEVENT_SOCKET_ERROR = 0x20;
+
 export const KEVENT_POLL_IN = 1;
 export const KEVENT_POLL_PRI = 2;
 export const KEVENT_POLL_OUT = 4;
@@ -64,6 +71,7 @@ export const KEVENT_POLL_WRNORM = 0x100;
 export const KEVENT_POLL_WRBAND = 0x200;
 export const KEVENT_POLL_MSG = 0x400;
 export const KEVENT_POLL_RDHUP = 0x2000;
+
 export const KEVENT_TIMER_FIRED = 1;
 /** `id` is a date on the wall clock instead of a period on the monotonic one. */
 export const KEVENT_TIMER_WALL = 2;
@@ -71,6 +79,7 @@ export const KEVENT_TIMER_WALL = 2;
 export const KEVENT_TIMER_ABSOLUTE = 4;
 /** The wall clock was set while a WALL timer was waiting (handed out, the timer goes on). */
 export const KEVENT_TIMER_CLOCK_SET = 8;
+
 export const KEVENT_INODE_ACCESS = 1;
 export const KEVENT_INODE_MODIFY = 2;
 export const KEVENT_INODE_ATTRIB = 4;
@@ -91,12 +100,15 @@ export const KEVENT_INODE_OVERFLOW = 0x4000;
 export const KEVENT_INODE_IGNORED = 0x8000;
 /** Comes with other bits: the child is a directory. */
 export const KEVENT_INODE_DIRECTORY = 0x40000000;
+
 export const KEVENT_SIGNAL_DELIVERED = 1;
+
 export const KEVENT_PROCESS_EXIT = 1;
 /** Ended by a signal: `ret_data` is its number. */
 export const KEVENT_PROCESS_SIGNALED = 2;
 /** It ended, but the kernel no longer knows how. */
 export const KEVENT_PROCESS_NO_STATUS = 4;
+
 export const KEVENT_USER_TRIGGERED = 0x80000000;
 /** Only change the payload, do not make it ready. */
 export const KEVENT_USER_SILENT = 0x40000000;
@@ -104,12 +116,15 @@ export const KEVENT_USER_NOP = 0;
 export const KEVENT_USER_AND = 0x1000000;
 export const KEVENT_USER_OR = 0x2000000;
 export const KEVENT_USER_COPY = 0x3000000;
+
 export const KEVENT_BACKEND_AUTO = 0;
 export const KEVENT_BACKEND_EPOLL = 1;
 export const KEVENT_BACKEND_IO_URING = 2;
 export const KEVENT_BACKEND_SIMULATED = 3;
+
 export const KEVENT_CLOCK_MONOTONIC = 0;
 export const KEVENT_CLOCK_WALL = 1;
+
 /** Move both clocks forward by `value` nanoseconds. */
 export const KEVENT_SIMULATE_ADVANCE = 1;
 /** Stop (1) or let go (0) the automatic clock. */
@@ -120,9 +135,11 @@ export const KEVENT_SIMULATE_FAULTS_PER_MILLE = 3;
 export const KEVENT_SIMULATE_SET_WALL = 4;
 
 export const ABI_VERSION = 1;
-export const RING_ENTRIES_MAX = 0x100000;
+export const RING_ENTRIES_MAX = 1048576;
+/** `ret_data` of an inode event without a name. */
 export const KEVENT_NO_NAME = 0xffffffff;
 
+/** Bytes of the structs that cross the border, and where their fields are. */
 export const RECORD_BYTES = 40;
 export const RECORD_ID_0 = 0;
 export const RECORD_ID_1 = 4;
@@ -134,7 +151,30 @@ export const RECORD_RET_DATA = 24;
 export const RECORD_RET_EXTRA = 28;
 export const RECORD_USER_0 = 32;
 export const RECORD_USER_1 = 36;
+export const RING_HEADER_BYTES = 8;
+export const RING_KIDX = 0;
+export const RING_OVER = 4;
+export const RING_LINE_BYTES = 64;
+export const RING_PRODUCER_HEAD = 0;
+export const RING_CONSUMER_TAIL = 0;
+export const RING_CONSUMER_UIDX = 4;
+export const PARAMS_BYTES = 40;
+export const PARAMS_SIZE = 0;
+export const PARAMS_FLAGS = 4;
+export const PARAMS_RING_ENTRIES = 8;
+export const PARAMS_RING_BYTES = 12;
+export const PARAMS_CHANGES_BYTES = 16;
+export const PARAMS_NAMES_BYTES = 20;
+export const PARAMS_RING_FD = 24;
+export const PARAMS_BACKEND = 28;
+export const PARAMS_SEED_LOW = 32;
+export const PARAMS_SEED_HIGH = 36;
+export const USER_CONTROL_CMD = 0;
+export const USER_CONTROL_NUM = 4;
+export const USER_CONTROL_TIMEOUT = 8;
+export const USER_CONTROL_RECORDS = 16;
 
+/** Every error that crosses the border: number, name, what it means and what to do. */
 export const ERRORS = [
   { number: 1, name: "EPERM", message: "not allowed here: a queue made for a single thread is driven by the thread that made it" },
   { number: 2, name: "ENOENT", message: "no registration or file matches: id and user must both be those of the add" },
@@ -172,57 +212,21 @@ export const ERRORS = [
   { number: 125, name: "ECANCELED", message: "cancelled" },
 ] as const;
 
-/** Bytes of the structs that cross the border. */
-export const RING_HEADER_BYTES = 8;
-export const RING_KIDX = 0;
-export const RING_OVER = 4;
-export const RING_LINE_BYTES = 64;
-export const RING_PRODUCER_HEAD = 0;
-export const RING_CONSUMER_TAIL = 0;
-export const RING_CONSUMER_UIDX = 4;
-
-export const PARAMS_BYTES = 40;
-export const PARAMS_SIZE = 0;
-export const PARAMS_FLAGS = 4;
-export const PARAMS_RING_ENTRIES = 8;
-export const PARAMS_RING_BYTES = 12;
-export const PARAMS_CHANGES_BYTES = 16;
-export const PARAMS_NAMES_BYTES = 20;
-export const PARAMS_RING_FD = 24;
-export const PARAMS_BACKEND = 28;
-export const PARAMS_SEED_LOW = 32;
-export const PARAMS_SEED_HIGH = 36;
-
-export const USER_CONTROL_CMD = 0;
-export const USER_CONTROL_NUM = 4;
-export const USER_CONTROL_TIMEOUT = 8;
-export const USER_CONTROL_RECORDS = 16;
-
+/** The exported calls, in words that both FFI dialects translate. */
 export const SYMBOLS = {
   kevent_abi_version: { parameters: [], result: "u32" },
   kevent_init: { parameters: ["buffer", "u32", "u32"], result: "i32" },
   kevent_setup: { parameters: ["buffer", "buffer", "buffer", "buffer"], result: "i32" },
+  kevent_close: { parameters: ["i32"], result: "i32" },
   kevent_ctl: { parameters: ["i32", "u32", "u32", "buffer"], result: "i32" },
-  kevent_get_events: {
-    parameters: ["i32", "u32", "u32", "i64", "i64", "buffer", "u32"],
-    result: "i32",
-  },
+  kevent_get_events: { parameters: ["i32", "u32", "u32", "i64", "i64", "buffer", "u32"], result: "i32" },
   kevent_wait: { parameters: ["i32", "u32", "u32", "i64", "i64", "u32"], result: "i32" },
   kevent_commit: { parameters: ["i32", "u32", "u32"], result: "i32" },
   kevent_turn: { parameters: ["i32", "u32", "u32", "f64", "u32"], result: "i32" },
   kevent_wake_open: { parameters: ["i32"], result: "i32" },
   kevent_inode_add: { parameters: ["i32", "buffer", "u32", "buffer"], result: "i32" },
-  kevent_user_ctl: { parameters: ["i32", "buffer"], result: "i32" },
   kevent_info: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   kevent_now: { parameters: ["u32"], result: "f64" },
   kevent_simulate: { parameters: ["i32", "u32", "f64"], result: "i32" },
-  kevent_close: { parameters: ["i32"], result: "i32" },
-  kevent_sock_listen: { parameters: ["buffer", "u32", "u32", "u32"], result: "i32" },
-  kevent_sock_connect: { parameters: ["buffer", "u32", "u32"], result: "i32" },
-  kevent_sock_accept: { parameters: ["i32"], result: "i32" },
-  kevent_sock_port: { parameters: ["i32"], result: "i32" },
-  kevent_sock_read: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
-  kevent_sock_write: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
-  kevent_sock_shutdown: { parameters: ["i32"], result: "i32" },
-  kevent_sock_close: { parameters: ["i32"], result: "i32" },
+  kevent_user_ctl: { parameters: ["i32", "buffer"], result: "i32" },
 } as const;
