@@ -1,7 +1,7 @@
-import { KEVENT_REQ_ALWAYS_QUEUE, KEVENT_TURN_ARM } from "../ffi/abi.ts";
+import { KEVENT_REQ_ALWAYS_QUEUE, KEVENT_RET_BROKEN, KEVENT_TURN_ARM } from "../ffi/abi.ts";
 import { KeventError } from "../ffi/errors.ts";
 import type { Library } from "../ffi/library.ts";
-import { brokenError, USER_0, USER_1 } from "../ffi/record.ts";
+import { brokenError, RET_FLAGS, USER_0, USER_1 } from "../ffi/record.ts";
 import type { RingReader } from "../ffi/ring.ts";
 import { currentRuntime, type Host, type Runtime, type Wake } from "./host.ts";
 import { Queue, type QueueOptions } from "./queue.ts";
@@ -413,7 +413,8 @@ export class Loop implements Disposable {
       const index = words[at + USER_0]!;
       if (this.#slots[index]?.generation !== words[at + USER_1]) continue;
       try {
-        this.#onRecord[index]?.(words, at);
+        if ((words[at + RET_FLAGS]! & KEVENT_RET_BROKEN) === 0) this.#onRecord[index]?.(words, at);
+        else this.#onError[index]?.(brokenError(words, at, "watch"));
       } catch (error) {
         this.host.report(error);
       }

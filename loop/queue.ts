@@ -66,6 +66,8 @@ const CHANGES_DEFAULT = 256;
 const ENTRIES_DEFAULT = 256;
 /** Bytes of the name area, unless the caller says otherwise: 64 names of the longest kind. */
 const NAMES_DEFAULT = 64 * 264;
+/** The smallest name area takes the longest name (255 bytes) with its length. */
+const NAMES_MIN = 260;
 /** The largest name area: offsets into it are u32, and one must stay free for "no name". */
 const NAMES_MAX = 1 << 30;
 /** Room for the JSON of `kevent_info`. */
@@ -92,7 +94,7 @@ export interface QueueOptions {
   readonly ringFd?: number;
   /** Records of the change area, from 1 to 2^20. Default 256. */
   readonly changes?: number;
-  /** Bytes of the name area, a multiple of 4; 0 for none. Default 16,896. */
+  /** Bytes of the name area: 0 for none, or a multiple of 4 from 260 on. Default 16,896. */
   readonly names?: number;
   /** Only the thread that makes the queue drives it, which is faster. Default: not `shared`. */
   readonly single?: boolean;
@@ -341,6 +343,10 @@ export class Queue implements Disposable {
 
   #turnOnce(timeoutNs: number, flags: number, commit: number = this.#consumed()): number {
     this.#checkOwner("turn");
+    if (this.#entries === 0) {
+      const detail = "a queue without a ring has no turns: use ctl and getEvents";
+      throw new KeventError("turn", "kevent_turn", "EINVAL", detail);
+    }
     const changes = this.#pending;
     this.#pending = 0;
     const result = this.#calls.kevent_turn(this.fd, changes, commit, timeoutNs, flags);
@@ -637,13 +643,20 @@ function allocate(options: QueueOptions, entries: number): Memory {
     "make queue",
     "changes",
   );
-  const names = checkWhole(options.names ?? NAMES_DEFAULT, 0, NAMES_MAX, "make queue", "names");
+  const names = namesOf(options);
   const inScript = entries > 0 && options.ringFd === undefined;
   return {
     ring: inScript ? ringMemory(entries, options.shared ?? false) : undefined,
     changes: new Records(changes),
     names: names === 0 ? NO_BYTES : new Uint8Array(new ArrayBuffer(names)),
   };
+}
+
+function namesOf({ names = NAMES_DEFAULT }: QueueOptions): number {
+  if (names === 0) return 0;
+  checkWhole(names, NAMES_MIN, NAMES_MAX, "make queue", "names");
+  if (names % 4 === 0) return names;
+  throw new KeventError("make queue", "argument", "EINVAL", "names must be a multiple of 4");
 }
 
 function ringMemory(entries: number, shared: boolean): ArrayBufferLike {

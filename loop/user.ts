@@ -5,7 +5,7 @@ import {
   KEVENT_USER_TRIGGERED,
 } from "../ffi/abi.ts";
 import { checkWhole } from "../ffi/errors.ts";
-import { EVENT, Records, RET_EXTRA } from "../ffi/record.ts";
+import { Records, RET_DATA, RET_EXTRA } from "../ffi/record.ts";
 import { Handle } from "./handle.ts";
 import { Queue, type SharedQueue } from "./queue.ts";
 
@@ -87,7 +87,7 @@ export class User extends Handle {
   }
 
   protected override onRecord(words: Uint32Array, at: number): void {
-    this.#callback(words[at + EVENT]! & PAYLOAD_MAX, words[at + RET_EXTRA]!);
+    this.#callback(words[at + RET_DATA]!, words[at + RET_EXTRA]!);
   }
 }
 
