@@ -1,7 +1,5 @@
 // Rows S0-* of the checklist: "[0/4] kevent: generic event processing subsystem".
-import { mkdtempSync, readdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readdirSync, unlinkSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import {
   KEVENT_CTL_ADD,
@@ -42,6 +40,7 @@ import {
   socketPair,
   write,
 } from "../support/libc.ts";
+import { Folder } from "../support/folder.ts";
 import { add, backend, collect, ctl, gate, MS, SECOND, turn } from "../support/queue.ts";
 
 const QUEUED = KEVENT_REQ_ALWAYS_QUEUE;
@@ -110,11 +109,10 @@ describe("S0", () => {
 
   test("S0-8 creation and removal in a directory are events with names", () => {
     using queue = new Queue();
-    const folder = mkdtempSync(join(tmpdir(), "kevent-"));
+    using folder = new Folder();
     const mask = KEVENT_INODE_CREATE | KEVENT_INODE_REMOVE;
-    queue.addInode(folder, mask, QUEUED, 1, 1);
-    writeFileSync(join(folder, "a"), "");
-    unlinkSync(join(folder, "a"));
+    queue.addInode(folder.path, mask, QUEUED, 1, 1);
+    unlinkSync(folder.file("a"));
     const seen: string[] = [];
     while (seen.length < 2 && queue.turn(SECOND) > 0) {
       const ring = queue.ring!;
@@ -124,7 +122,6 @@ describe("S0", () => {
         seen.push(`${kind} ${queue.nameOf(ring.words, at)}`);
       }
     }
-    rmSync(folder, { recursive: true });
     expect(seen).toEqual(["create a", "remove a"]);
   });
 

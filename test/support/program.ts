@@ -1,0 +1,55 @@
+// Fixtures as programs of their own, in the runtime that runs the tests.
+import { spawn } from "node:child_process";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+export const isDeno = "Deno" in globalThis;
+
+/** How a program ended. */
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly output: string;
+  readonly errors: string;
+  readonly ms: number;
+}
+
+/** What a program is started with. */
+export interface ProgramOptions {
+  /** Permissions in Deno. Default: all. */
+  readonly allow?: readonly string[];
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** After so long it is killed. Default 10,000. */
+  readonly limitMs?: number;
+}
+
+export function fixturePath(name: string): string {
+  return fileURLToPath(new URL(`../fixture/${name}.ts`, import.meta.url));
+}
+
+/** Runs `test/fixture/<name>.ts` to its end. */
+export function runFixture(
+  name: string,
+  args: readonly string[] = [],
+  options: ProgramOptions = {},
+): Promise<Ended> {
+  const { allow = ["-A"], env = {}, limitMs = 10_000 } = options;
+  const file = fixturePath(name);
+  const command = isDeno ? ["run", "--no-prompt", ...allow, file, ...args] : [file, ...args];
+  const start = performance.now();
+  const child = spawn(process.execPath, command, {
+    env: { ...process.env, NO_COLOR: "1", ...env } as Record<string, string>,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  let errors = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => output += text);
+  child.stderr.setEncoding("utf8").on("data", (text: string) => errors += text);
+  const limit = setTimeout(() => child.kill("SIGKILL"), limitMs);
+  return new Promise((resolve) => {
+    child.on("close", (code, signal) => {
+      clearTimeout(limit);
+      resolve({ code, signal, output, errors, ms: performance.now() - start });
+    });
+  });
+}
