@@ -341,3 +341,65 @@ fn userCtl(fd: i32, ctl_memory: ?[*]u8) Error!i32 {
         else => return ctl(fd, given.cmd, given.num, records),
     }
 }
+
+// --- byte streams ----------------------------------------------------------------------------
+// Readiness is what the queue is for; these are the plain non-blocking calls that go with it, which
+// script has no other way to make. They know no queue.
+
+/// A listening TCP socket at an address in digits.
+pub export fn kevent_sock_listen(address: ?[*]const u8, address_len: u32, port: u32, backlog: u32) callconv(.c) i32 {
+    const place = addressOf(address, address_len, port) catch |err| return negative(err);
+    return sys.tcpListen(&place, backlog) catch |err| negative(err);
+}
+
+/// A TCP socket on its way to an address in digits: made when it can send.
+pub export fn kevent_sock_connect(address: ?[*]const u8, address_len: u32, port: u32) callconv(.c) i32 {
+    const place = addressOf(address, address_len, port) catch |err| return negative(err);
+    return sys.tcpConnect(&place) catch |err| negative(err);
+}
+
+fn addressOf(address: ?[*]const u8, address_len: u32, port: u32) Error!sys.Address {
+    const text = address orelse return error.FAULT;
+    if (address_len > 64 or port > std.math.maxInt(u16)) return error.INVAL;
+    return sys.Address.parse(text[0..address_len], @intCast(port));
+}
+
+/// The next connection; EAGAIN without.
+pub export fn kevent_sock_accept(fd: i32) callconv(.c) i32 {
+    return sys.tcpAccept(fd) catch |err| negative(err);
+}
+
+/// The port a socket is bound to.
+pub export fn kevent_sock_port(fd: i32) callconv(.c) i32 {
+    return sys.tcpPort(fd) catch |err| negative(err);
+}
+
+/// Bytes into `buffer[offset..][0..len]`; 0 at the end, EAGAIN without.
+pub export fn kevent_sock_read(fd: i32, buffer: ?[*]u8, offset: u32, len: u32) callconv(.c) i32 {
+    const memory = buffer orelse return negative(error.FAULT);
+    const got = sys.tcpReceive(fd, memory[offset..][0..@min(len, chunk_most)]) catch |err| return negative(err);
+    return @intCast(got);
+}
+
+/// As many bytes of `buffer[offset..][0..len]` as the kernel takes; EAGAIN if none.
+pub export fn kevent_sock_write(fd: i32, buffer: ?[*]const u8, offset: u32, len: u32) callconv(.c) i32 {
+    const memory = buffer orelse return negative(error.FAULT);
+    const sent = sys.sendQuietly(fd, memory[offset..][0..@min(len, chunk_most)]) catch |err| return negative(err);
+    return @intCast(sent);
+}
+
+/// The result of one call is an `i32`.
+const chunk_most: u32 = 1 << 30;
+
+/// No more will be sent; the peer sees the end.
+pub export fn kevent_sock_shutdown(fd: i32) callconv(.c) i32 {
+    sys.tcpShutdown(fd) catch |err| return negative(err);
+    return 0;
+}
+
+/// Closes a socket whose registrations were removed.
+pub export fn kevent_sock_close(fd: i32) callconv(.c) i32 {
+    sys.requireSocket(fd) catch |err| return negative(err);
+    sys.close(fd);
+    return 0;
+}

@@ -39,7 +39,7 @@ export const host: Host = {
       // The promise settles later, but `open` has been called when `connect` returns.
       void connect(
         {
-            fd,
+          fd,
           socket: {
             open(opened: Socket) {
               socket = opened;

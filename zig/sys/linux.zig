@@ -258,6 +258,98 @@ pub fn sendQuietly(fd: Fd, bytes: []const u8) Error!usize {
     return result(.write, linux.syscall6(.sendto, arg(fd), arg(bytes.ptr), arg(bytes.len), MSG_NOSIGNAL_DONTWAIT, 0, 0));
 }
 
+// --- TCP -------------------------------------------------------------------------------------
+
+/// An internet address as the kernel reads it.
+pub const Address = struct {
+    storage: [28]u8 align(4) = @splat(0),
+    bytes: u32,
+
+    const AF_INET = 2;
+    const AF_INET6 = 10;
+
+    /// An IPv4 or IPv6 address in digits; names are for the script to resolve.
+    pub fn parse(text: []const u8, port: u16) Error!Address {
+        const parsed = std.Io.net.IpAddress.parse(text, port) catch return error.INVAL;
+        var address: Address = undefined;
+        address = .{ .bytes = if (parsed == .ip4) 16 else 28 };
+        const kind: u16 = if (parsed == .ip4) AF_INET else AF_INET6;
+        @memcpy(address.storage[0..2], std.mem.asBytes(&kind));
+        std.mem.writeInt(u16, address.storage[2..4], port, .big);
+        switch (parsed) {
+            .ip4 => |ip| @memcpy(address.storage[4..8], &ip.bytes),
+            .ip6 => |ip| @memcpy(address.storage[8..24], &ip.bytes),
+        }
+        return address;
+    }
+
+    fn family(address: *const Address) u16 {
+        return @bitCast(address.storage[0..2].*);
+    }
+};
+
+fn tcpSocket(address: *const Address) Error!Fd {
+    const flags = SOCK_STREAM | O_CLOEXEC | O_NONBLOCK;
+    return @intCast(try result(.socket, linux.syscall3(.socket, address.family(), flags, 0)));
+}
+
+fn setOption(fd: Fd, level: u32, option: u32) Error!void {
+    const one: i32 = 1;
+    _ = try result(.getsockopt, linux.syscall5(.setsockopt, arg(fd), level, option, arg(&one), @sizeOf(i32)));
+}
+
+/// A listening socket. Its address may have been in use a moment ago.
+pub fn tcpListen(address: *const Address, backlog: u32) Error!Fd {
+    const SOL_SOCKET = 1;
+    const SO_REUSEADDR = 2;
+    const fd = try tcpSocket(address);
+    errdefer close(fd);
+    try setOption(fd, SOL_SOCKET, SO_REUSEADDR);
+    _ = try result(.socket, linux.syscall3(.bind, arg(fd), arg(&address.storage), address.bytes));
+    _ = try result(.socket, linux.syscall2(.listen, arg(fd), backlog));
+    return fd;
+}
+
+/// A connection in the making: it is made when the socket can send.
+pub fn tcpConnect(address: *const Address) Error!Fd {
+    const fd = try tcpSocket(address);
+    errdefer close(fd);
+    _ = result(.socket, linux.syscall3(.connect, arg(fd), arg(&address.storage), address.bytes)) catch |err| switch (err) {
+        error.INPROGRESS, error.INTR => return fd,
+        else => return err,
+    };
+    return fd;
+}
+
+/// The next connection. Whoever broke off meanwhile is skipped.
+pub fn tcpAccept(fd: Fd) Error!Fd {
+    while (true) {
+        const accepted = result(.accept, linux.syscall4(.accept4, arg(fd), 0, 0, O_CLOEXEC | O_NONBLOCK)) catch |err| switch (err) {
+            error.INTR, error.CONNABORTED => continue,
+            else => return err,
+        };
+        return @intCast(accepted);
+    }
+}
+
+/// The port a socket is bound to.
+pub fn tcpPort(fd: Fd) Error!u16 {
+    var address: Address = .{ .bytes = 28 };
+    _ = try result(.socket, linux.syscall3(.getsockname, arg(fd), arg(&address.storage), arg(&address.bytes)));
+    return std.mem.readInt(u16, address.storage[2..4], .big);
+}
+
+/// No more will be sent; the peer sees the end.
+pub fn tcpShutdown(fd: Fd) Error!void {
+    const SHUT_WR = 1;
+    _ = try result(.socket, linux.syscall2(.shutdown, arg(fd), SHUT_WR));
+}
+
+pub fn tcpReceive(fd: Fd, buffer: []u8) Error!usize {
+    const MSG_DONTWAIT = 0x40;
+    return result(.read, linux.syscall6(.recvfrom, arg(fd), arg(buffer.ptr), arg(buffer.len), MSG_DONTWAIT, 0, 0));
+}
+
 // --- memory ----------------------------------------------------------------------------------
 
 const PROT_NONE = 0;
