@@ -49,7 +49,8 @@ pub const Backend = union(enum) {
     }
 
     /// Start to watch the storage's `fd` for `want`, or change what is watched. With `flags.edge`
-    /// it reports each change once; without, as long as it holds: once per `rearm`, at least.
+    /// it reports each change once, and what holds already counts as one; without, as long as it holds:
+    /// once per `rearm`, at least.
     pub fn watch(backend: *Backend, queue: *Queue, storage: u32) Error!Watched {
         return switch (backend.*) {
             inline else => |*b| b.watch(queue, storage),

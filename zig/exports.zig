@@ -12,7 +12,6 @@ const registry = @import("registry.zig");
 const queues = @import("queue.zig");
 const Queue = queues.Queue;
 const Ring = @import("ring.zig").Ring;
-const Names = @import("names.zig").Names;
 const waiting = @import("wait.zig");
 const Deadline = waiting.Deadline;
 const wake = @import("wake.zig");
@@ -37,7 +36,7 @@ pub export fn kevent_init(ring: ?[*]u8, ring_size: u32, flags: u32) callconv(.c)
 fn init(ring: ?[*]u8, ring_size: u32, flags: u32) Error!i32 {
     if (flags & ~abi.Flags.KEVENT_FLAGS_SINGLE != 0) return error.INVAL;
     if (ring == null and ring_size != 0) return error.FAULT;
-    return open(.{ .flags = flags, .ring = if (ring) |memory| try Ring.init(memory, ring_size) else null });
+    return open(.{ .flags = flags, .ring = if (ring) |memory| try Ring.init(memory, ring_size) else null }, null, null);
 }
 
 /// The same with the length of each memory, which a pointer cannot tell, and everything else there is
@@ -46,30 +45,26 @@ pub export fn kevent_setup(params: ?*const abi.Params, ring: ?[*]u8, changes: ?[
     return setup(params, ring, changes, names) catch |err| negative(err);
 }
 
-fn setup(params: ?*const abi.Params, ring_memory: ?[*]u8, changes: ?[*]u8, names: ?[*]u8) Error!i32 {
+fn setup(params: ?*const abi.Params, ring: ?[*]u8, changes: ?[*]u8, names: ?[*]u8) Error!i32 {
     const given = (params orelse return error.FAULT).*;
     if (given.size != @sizeOf(abi.Params)) return error.INVAL;
     if (given.flags & ~abi.Flags.KEVENT_FLAGS_SINGLE != 0) return error.INVAL;
-    if (given.changes_bytes % @sizeOf(abi.Ukevent) != 0) return error.INVAL;
-    var ring = try ringOf(&given, ring_memory);
-    errdefer if (ring) |*r| r.deinit();
-    var options: queues.Options = .{
+    return open(.{
         .flags = given.flags,
         .backend = given.backend,
         .seed = @as(u64, given.seed_high) << 32 | given.seed_low,
-        .ring = ring,
-    };
-    if (given.changes_bytes > 0) {
-        const memory = changes orelse return error.FAULT;
-        if (@intFromPtr(memory) % 8 != 0) return error.INVAL;
-        const records: [*]abi.Ukevent = @ptrCast(@alignCast(memory));
-        options.changes = records[0 .. given.changes_bytes / @sizeOf(abi.Ukevent)];
-    }
-    if (given.names_bytes > 0) {
-        options.names = try Names.init(names orelse return error.FAULT, given.names_bytes, given.ring_entries);
-    }
-    errdefer if (given.names_bytes > 0) options.names.deinit();
-    return open(options);
+        .changes = try changesOf(&given, changes),
+        .ring = try ringOf(&given, ring),
+    }, &given, names);
+}
+
+fn changesOf(given: *const abi.Params, memory: ?[*]u8) Error![]abi.Ukevent {
+    if (given.changes_bytes % @sizeOf(abi.Ukevent) != 0) return error.INVAL;
+    if (given.changes_bytes == 0) return &.{};
+    const bytes = memory orelse return error.FAULT;
+    if (@intFromPtr(bytes) % 8 != 0) return error.INVAL;
+    const records: [*]abi.Ukevent = @ptrCast(@alignCast(bytes));
+    return records[0 .. given.changes_bytes / @sizeOf(abi.Ukevent)];
 }
 
 fn ringOf(given: *const abi.Params, memory: ?[*]u8) Error!?Ring {
@@ -83,11 +78,24 @@ fn ringOf(given: *const abi.Params, memory: ?[*]u8) Error!?Ring {
     return try Ring.init(memory orelse return error.FAULT, given.ring_entries);
 }
 
-fn open(options: queues.Options) Error!i32 {
-    const queue = try Queue.create(options);
+/// Takes over the ring in `options`, which may be a mapping to give back.
+fn open(options: queues.Options, given: ?*const abi.Params, names: ?[*]u8) Error!i32 {
+    var complete = options;
+    const queue = create(&complete, given, names) catch |err| {
+        if (complete.ring) |*ring| ring.deinit();
+        complete.names.deinit();
+        return err;
+    };
     errdefer queue.destroy();
     try registry.insert(queue);
     return queue.backend.descriptor();
+}
+
+fn create(options: *queues.Options, given: ?*const abi.Params, names: ?[*]u8) Error!*Queue {
+    if (given) |params| if (params.names_bytes > 0) {
+        options.names = try .init(names orelse return error.FAULT, params.names_bytes, params.ring_entries);
+    };
+    return Queue.create(options.*);
 }
 
 /// Ends the queue. When it returns, nothing of the library knows the script's memory any more.

@@ -227,7 +227,7 @@ pub const Queue = struct {
         const fired = kevent.fired | source.check(queue, index);
         if (fired == 0) return;
         kevent.fired = fired;
-        if (!source.fill(queue, index, record)) return;
+        if (!source.fill(queue, index, record)) return queue.markReady(index, fired);
         record.event = fired;
         record.ret_flags |= abi.Return.KEVENT_RET_DONE;
         queue.retire(index);

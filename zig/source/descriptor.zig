@@ -101,8 +101,6 @@ fn watch(queue: *Queue, number: u32, newest: u32) Error!void {
         },
         .reopened => orphan(queue, number, newest),
     }
-    // An interest that joins edge-triggered ones may have missed its edge.
-    if (storage.flags.edge and newest != none) queue.recheckLater(newest);
 }
 
 /// The descriptor was closed while registered and its number is another file now: whoever was here
