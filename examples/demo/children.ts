@@ -1,0 +1,55 @@
+import { constants } from "node:os";
+import { type Loop, Process } from "../../adapters/mod.ts";
+import type { Part } from "./part.ts";
+import { startShell } from "./processes.ts";
+
+/** What a child does, and how it must be seen to end. */
+const CHILDREN: readonly { line: string; code?: number; signal?: number }[] = [
+  { line: "exit 0", code: 0 },
+  { line: "sleep 0.1; exit 7", code: 7 },
+  { line: "sleep 0.3; exit 255", code: 255 },
+  { line: "sleep 0.2; kill -TERM $$", signal: constants.signals.SIGTERM },
+  { line: "sleep 0.4; kill -KILL $$", signal: constants.signals.SIGKILL },
+];
+
+/**
+ * Children that end in different ways.
+ *
+ * @param loop The loop of the demo.
+ */
+export function startChildren(loop: Loop): Part {
+  const problems: string[] = [];
+  const waiting = new Set<string>();
+  const handles: Process[] = [];
+  let ended = () => {};
+  const done = new Promise<void>((resolve) => ended = resolve);
+
+  for (const { line, code, signal } of CHILDREN) {
+    waiting.add(line);
+    const child = startShell(line);
+    const handle = new Process(loop);
+    handles.push(handle);
+    handle.onError = ({ message }) => void problems.push(message);
+    handle.start(child.pid!, (end) => {
+      waiting.delete(line);
+      if (end.code !== code || end.signal !== signal) {
+        problems.push(`"${line}" ended with code ${end.code}, signal ${end.signal}`);
+      }
+      if (waiting.size === 0) ended();
+    });
+  }
+
+  return {
+    done,
+    stop: () => handles.forEach((handle) => handle.close()),
+    result() {
+      const seen = CHILDREN.length - waiting.size;
+      return {
+        what: `${seen} processes seen to end, with exit code or signal`,
+        events: seen,
+        problems: [...problems, ...[...waiting].map((line) => `"${line}" was not seen to end`)],
+        numbers: { ended: seen },
+      };
+    },
+  };
+}
