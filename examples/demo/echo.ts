@@ -1,6 +1,6 @@
 import { type Loop, Server } from "../../adapters/mod.ts";
 import type { ClientReport } from "./clients.ts";
-import { count, mebibytes, type Part } from "./part.ts";
+import { mebibytes, type Part, quantile } from "./part.ts";
 import { answerOf, startScript } from "./processes.ts";
 
 const CONNECTIONS = 16;
@@ -39,23 +39,29 @@ export function startEcho(loop: Loop, seed: number): Part {
 
   async function talk(): Promise<void> {
     clients = await answerOf(startScript("clients.ts", server.port, seed, CONNECTIONS));
-    for (const { index, problem } of clients) {
-      if (problem !== "") problems.push(`client ${index}: ${problem}`);
+    for (const { index, kind, problem } of clients) {
+      if (problem !== "") problems.push(`client ${index} (${kind}): ${problem}`);
     }
     const sent = clients.reduce((sum, client) => sum + client.sent, 0);
+    // The slow ones are there to fill the buffers.
+    if (stalls === 0) problems.push("the server never had to wait for a slow reader");
     if (bytes !== sent) problems.push(`the server got ${bytes} bytes, ${sent} were sent`);
   }
 
   return {
     done: talk().catch((error: Error) => void problems.push(error.message)),
     stop: () => server.close(),
-    result: () => ({
-      what: `${accepted} connections, ${mebibytes(bytes)} there and back, ` +
-        `waited ${count(stalls)} times for slow readers`,
-      problems: clients.length === CONNECTIONS && accepted === CONNECTIONS && closed === accepted
-        ? problems
-        : [...problems, `${CONNECTIONS} clients, ${accepted} accepted, ${closed} closed`],
-      numbers: { connections: accepted, bytes, stalls },
-    }),
+    result() {
+      const trips = clients.flatMap((client) => client.trips_ms).toSorted((a, b) => a - b);
+      const trip_p50_ms = quantile(trips, 0.5);
+      return {
+        what: `${accepted} connections, ${mebibytes(bytes)} there and back, ${stalls} waits for ` +
+          `slow readers, round trip p50 ${trip_p50_ms.toFixed(2)} ms`,
+        problems: clients.length === CONNECTIONS && accepted === CONNECTIONS && closed === accepted
+          ? problems
+          : [...problems, `${CONNECTIONS} clients, ${accepted} accepted, ${closed} closed`],
+        numbers: { connections: accepted, bytes, stalls, trip_p50_ms },
+      };
+    },
   };
 }

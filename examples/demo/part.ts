@@ -29,3 +29,12 @@ export function count(number: number): string {
 export function mebibytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }
+
+/**
+ * @param sorted Numbers in order.
+ * @param part From 0 to 1.
+ * @returns The number that this part of them does not exceed.
+ */
+export function quantile(sorted: readonly number[], part: number): number {
+  return sorted[Math.max(Math.ceil(sorted.length * part) - 1, 0)] ?? 0;
+}

@@ -1,5 +1,5 @@
 import { type Loop, now, Timer } from "../../adapters/mod.ts";
-import type { Part } from "./part.ts";
+import { type Part, quantile } from "./part.ts";
 import { Random } from "./random.ts";
 
 const TIMERS = 300;
@@ -40,11 +40,9 @@ export function startTimers(loop: Loop, seed: number): Part {
     stop: () => timers.forEach((timer) => timer.close()),
     result() {
       const sorted = late_ms.toSorted((a, b) => a - b);
-      const [p50_ms, p99_ms, max_ms] = [0.5, 0.99, 1].map((part) => quantile(sorted, part)) as [
-        number,
-        number,
-        number,
-      ];
+      const p50_ms = quantile(sorted, 0.5);
+      const p99_ms = quantile(sorted, 0.99);
+      const max_ms = quantile(sorted, 1);
       const missing = TIMERS - late_ms.length;
       return {
         what: `${late_ms.length} fired, none early; late p50 ${p50_ms.toFixed(2)}, ` +
@@ -55,8 +53,4 @@ export function startTimers(loop: Loop, seed: number): Part {
       };
     },
   };
-}
-
-function quantile(sorted: readonly number[], part: number): number {
-  return sorted[Math.max(Math.ceil(sorted.length * part) - 1, 0)] ?? 0;
 }
