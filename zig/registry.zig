@@ -20,7 +20,10 @@ pub fn insert(queue: *Queue) Error!void {
     lock.lock();
     defer lock.unlock();
     if (table == null) table = try .init(descriptors_most);
-    if (slot == null) slot = try .create(threadEnded);
+    if (slot == null) {
+        sys.stayLoaded();
+        slot = try .create(threadEnded);
+    }
     const fd: u32 = @intCast(queue.backend.descriptor());
     try table.?.reach(fd);
     // Any value makes the destructor run.

@@ -469,6 +469,30 @@ pub fn spawnQuietThread(main: *const fn (?*anyopaque) callconv(.c) ?*anyopaque) 
     _ = pthread_detach(thread);
 }
 
+// --- the library itself ----------------------------------------------------------------------
+
+const DlInfo = extern struct {
+    file_name: ?[*:0]const u8,
+    file_base: ?*anyopaque,
+    symbol_name: ?[*:0]const u8,
+    symbol_address: ?*anyopaque,
+};
+
+/// Keep this library in memory for the life of the process, whoever closes it. A runtime unloads what a
+/// script opened as soon as that script ends, but the helper thread and the destructors of threads
+/// are code in here: Deno crashed on its way out.
+pub fn stayLoaded() void {
+    // Weak: in libdl.so.2 before glibc 2.34, which every runtime has loaded, and in the C library since.
+    const dladdr = @extern(?*const fn (*const anyopaque, *DlInfo) callconv(.c) c_int, .{ .name = "dladdr", .linkage = .weak }) orelse return;
+    const dlopen = @extern(?*const fn (?[*:0]const u8, c_int) callconv(.c) ?*anyopaque, .{ .name = "dlopen", .linkage = .weak }) orelse return;
+    const RTLD_LAZY = 1;
+    const RTLD_NOLOAD = 4;
+    const RTLD_NODELETE = 0x1000;
+    var info: DlInfo = undefined;
+    if (dladdr(@ptrCast(&stayLoaded), &info) == 0) return;
+    _ = dlopen(info.file_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
 extern "c" fn getenv(name: [*:0]const u8) ?[*:0]const u8;
 
 /// A variable of the environment the process was started with.
