@@ -30,10 +30,10 @@ export function must(command, args, options = {}) {
 }
 
 /**
- * Runs a program, shows its output and keeps it. After `limit_s` seconds the whole process group
+ * Runs a program, shows its output (what it prints on stdout only with `show`) and keeps it. After `limit_s` seconds the whole process group
  * is killed: a hang must become a failure that names its step, also when a child holds the pipe.
  */
-export function run(command, args, { limit_s = 300, env = {}, ...options } = {}) {
+export function run(command, args, { limit_s = 180, env = {}, show = true, ...options } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: root,
@@ -68,7 +68,7 @@ export function run(command, args, { limit_s = 300, env = {}, ...options } = {})
     for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]]) {
       from.on("data", (bytes) => {
         output += bytes;
-        to.write(bytes);
+        if (show || to === process.stderr) to.write(bytes);
       });
     }
     child.on("error", (error) => end(false, error.message));

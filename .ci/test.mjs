@@ -80,7 +80,7 @@ async function vitestOn(runtime, backend) {
   ];
   const { ok, why } = await run(runtime.command, [...runtime.run, ...vitest, ...report], {
     env: { KEVENT_BACKEND: backend, NO_COLOR: "1" },
-    limit_s: 400,
+    limit_s: 240,
   });
   try {
     const result = JSON.parse(readFileSync(file, "utf8"));
