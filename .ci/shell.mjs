@@ -30,8 +30,9 @@ export function must(command, args, options = {}) {
 }
 
 /**
- * Runs a program, shows its output (what it prints on stdout only with `show`) and keeps it. After `limit_s` seconds the whole process group
- * is killed: a hang must become a failure that names its step, also when a child holds the pipe.
+ * Runs a program, shows its output (stdout only with `show`) and keeps it. After `limit_s` seconds
+ * the whole process group is killed: a hang must become a failure that names its step, also when a
+ * child holds the pipe.
  */
 export function run(command, args, { limit_s = 180, env = {}, show = true, ...options } = {}) {
   return new Promise((resolve) => {
