@@ -22,6 +22,7 @@ const sources = @import("source.zig");
 const Source = sources.Source;
 const backends = @import("backend.zig");
 const waiting = @import("wait.zig");
+const wake = @import("wake.zig");
 const signal_hub = @import("source/signal.zig");
 const inode_hub = @import("source/inode.zig");
 
@@ -78,6 +79,8 @@ pub const Queue = struct {
     waiters: waiting.Waiters = .{},
     /// Ends of the wake-up socketpair that are ours; the other one is the script's.
     wake_fd: sys.Fd = -1,
+    /// The script's end, in case its thread dies without closing it.
+    wake_peer: ?wake.Peer = null,
     /// The script sleeps and counts on a byte.
     asleep: bool = false,
     signals: signal_hub.Subscription = .{},

@@ -7,6 +7,7 @@ const Error = @import("errors.zig").Error;
 const sync = @import("sync.zig");
 const pools = @import("pool.zig");
 const Queue = @import("queue.zig").Queue;
+const wake = @import("wake.zig");
 
 /// Descriptor numbers above this cannot be queues; by default the kernel gives none above 2^20.
 const descriptors_most = 1 << 22;
@@ -67,6 +68,7 @@ fn threadEnded(_: ?*anyopaque) callconv(.c) void {
     const me = sys.threadId();
     var fd: i32 = 0;
     while (nextOf(me, &fd)) |queue| {
+        wake.abandon(queue);
         close(queue) catch {};
         release(queue);
     }
