@@ -21,6 +21,7 @@ export function startChildren(loop: Loop): Part {
   const problems: string[] = [];
   const waiting = new Set<string>();
   const handles: Process[] = [];
+  let seen = 0;
   let ended = () => {};
   const done = new Promise<void>((resolve) => ended = resolve);
 
@@ -29,13 +30,16 @@ export function startChildren(loop: Loop): Part {
     const child = startShell(line);
     const handle = new Process(loop);
     handles.push(handle);
-    handle.onError = ({ message }) => void problems.push(message);
-    handle.start(child.pid!, (end) => {
+    const over = (problem?: string) => {
       waiting.delete(line);
-      if (end.code !== code || end.signal !== signal) {
-        problems.push(`"${line}" ended with code ${end.code}, signal ${end.signal}`);
-      }
+      if (problem !== undefined) problems.push(`"${line}": ${problem}`);
       if (waiting.size === 0) ended();
+    };
+    handle.onError = ({ message }) => over(message);
+    handle.start(child.pid!, (end) => {
+      seen++;
+      const right = end.code === code && end.signal === signal;
+      over(right ? undefined : `ended with code ${end.code}, signal ${end.signal}`);
     });
   }
 
@@ -43,7 +47,6 @@ export function startChildren(loop: Loop): Part {
     done,
     stop: () => handles.forEach((handle) => handle.close()),
     result() {
-      const seen = CHILDREN.length - waiting.size;
       return {
         what: `${seen} processes seen to end, with exit code or signal`,
         events: seen,

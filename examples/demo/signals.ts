@@ -21,7 +21,10 @@ export function startSignals(loop: Loop): Part {
   const own = () => void ownGot++;
   process.on("SIGUSR2", own);
   const signal = new Signal(loop);
-  signal.onError = ({ message }) => void problems.push(message);
+  signal.onError = ({ message }) => {
+    problems.push(message);
+    sender.kill("SIGKILL");
+  };
   signal.start(constants.signals.SIGUSR2, (times, pid) => {
     events++;
     got += times;
