@@ -77,6 +77,7 @@ export class Loop implements Disposable {
   readonly #broken: Broken[] = [];
   readonly #wakeUp: () => void;
   #wake: Wake | undefined;
+  #wakeFd = -1;
   #refs = 0;
   // Records in the ring that `consume` has not seen, as the last turn counted them.
   #waiting = 0;
@@ -251,7 +252,9 @@ export class Loop implements Disposable {
 
   /** Counts a reason for the process to live. */
   retain(): void {
-    if (++this.#refs === 1) this.#openWake()?.ref();
+    if (++this.#refs !== 1) return;
+    if (this.#wake === undefined) this.#changed();
+    else this.#wake.ref();
   }
 
   /** Takes a reason back. */
@@ -316,10 +319,16 @@ export class Loop implements Disposable {
     if (this.#closed) throw new KeventError(operation, "loop", "EBADF", "the loop is closed");
   }
 
-  #openWake(): Wake | undefined {
-    if (!this.#attached || this.#closed) return undefined;
-    this.#wake ??= this.host.wake(this.queue.openWake(), this.#wakeUp);
-    return this.#wake;
+  /**
+   * Opens what the runtime wakes us by. Only in a turn of our own: Bun drains the microtasks on
+   * the way, those of the caller too, and with them this very method.
+   */
+  #openWake(): void {
+    if (this.#wakeFd >= 0) return;
+    this.#wakeFd = this.queue.openWake();
+    this.#wake = this.host.wake(this.#wakeFd, this.#wakeUp);
+    if (this.#closed) this.#wake.close();
+    else if (this.#refs > 0) this.#wake.ref();
   }
 
   /** A change was written: it must reach the kernel before the runtime sleeps. */

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { Socket } from "node:net";
+import process from "node:process";
 import { setImmediate, setTimeout } from "node:timers";
 import { dialect } from "../../ffi/deno.ts";
 import type { Library } from "../../ffi/library.ts";
@@ -106,5 +107,12 @@ export const host: Host = {
     };
   },
 
-  report: (error: unknown) => reportError(error),
+  report(error: unknown): void {
+    if (process.listenerCount("uncaughtException") > 0) return reportError(error);
+    // With nobody to hear it this ends the process, and from within the callback of a socket the
+    // last words would be "Uncaught null": the error itself is known only to a turn of its own.
+    setImmediate(() => {
+      throw error;
+    });
+  },
 };
