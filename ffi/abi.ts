@@ -98,6 +98,10 @@ export const KEVENT_INODE_UNMOUNT = 0x2000;
 export const KEVENT_INODE_OVERFLOW = 0x4000;
 /** Always reported: the watch is gone (the inode was removed). */
 export const KEVENT_INODE_IGNORED = 0x8000;
+/** Not kinds but asked for with them: refuse what is not a directory, watch a symbolic link itself (by path only), be silent about children that were unlinked. */
+export const KEVENT_INODE_ONLY_DIRECTORY = 0x1000000;
+export const KEVENT_INODE_DONT_FOLLOW = 0x2000000;
+export const KEVENT_INODE_EXCLUDE_UNLINKED = 0x4000000;
 /** Comes with other bits: the child is a directory. */
 export const KEVENT_INODE_DIRECTORY = 0x40000000;
 
@@ -181,6 +185,7 @@ export const ERRORS = [
   { number: 3, name: "ESRCH", message: "no such process" },
   { number: 4, name: "EINTR", message: "interrupted: call again" },
   { number: 9, name: "EBADF", message: "not an open queue or descriptor" },
+  { number: 10, name: "ECHILD", message: "not a child of this process, or reaped already" },
   { number: 11, name: "EAGAIN", message: "nothing there yet: wait for readiness and call again" },
   { number: 12, name: "ENOMEM", message: "out of memory" },
   { number: 13, name: "EACCES", message: "permission denied" },
@@ -201,14 +206,17 @@ export const ERRORS = [
   { number: 75, name: "EOVERFLOW", message: "value too large" },
   { number: 88, name: "ENOTSOCK", message: "not a socket" },
   { number: 95, name: "ENOTSUP", message: "this type of event is unknown to this build" },
+  { number: 97, name: "EAFNOSUPPORT", message: "this system has no such kind of address (IPv6 switched off?)" },
   { number: 98, name: "EADDRINUSE", message: "address already in use" },
   { number: 99, name: "EADDRNOTAVAIL", message: "address not available" },
+  { number: 101, name: "ENETUNREACH", message: "no route to that network" },
   { number: 103, name: "ECONNABORTED", message: "the peer gave up before it was accepted" },
   { number: 104, name: "ECONNRESET", message: "connection reset by peer" },
   { number: 106, name: "EISCONN", message: "already connected" },
   { number: 107, name: "ENOTCONN", message: "not connected" },
   { number: 110, name: "ETIMEDOUT", message: "timed out" },
   { number: 111, name: "ECONNREFUSED", message: "connection refused" },
+  { number: 113, name: "EHOSTUNREACH", message: "no route to that host" },
   { number: 115, name: "EINPROGRESS", message: "in progress: wait until writable" },
   { number: 125, name: "ECANCELED", message: "cancelled" },
 ] as const;

@@ -255,6 +255,11 @@ pub const Inode = struct {
     pub const KEVENT_INODE_OVERFLOW: u32 = 0x4000;
     /// Always reported: the watch is gone (the inode was removed).
     pub const KEVENT_INODE_IGNORED: u32 = 0x8000;
+    /// Not kinds but asked for with them: refuse what is not a directory, watch a symbolic link
+    /// itself (by path only), be silent about children that were unlinked.
+    pub const KEVENT_INODE_ONLY_DIRECTORY: u32 = 0x100_0000;
+    pub const KEVENT_INODE_DONT_FOLLOW: u32 = 0x200_0000;
+    pub const KEVENT_INODE_EXCLUDE_UNLINKED: u32 = 0x400_0000;
     /// Comes with other bits: the child is a directory.
     pub const KEVENT_INODE_DIRECTORY: u32 = 0x4000_0000;
 };

@@ -12,14 +12,14 @@ pub const Error = errors.Error;
 // --- results ---------------------------------------------------------------------------------
 
 /// A raw result as a value or a named error. In tests a fault may be injected in its place.
-fn result(comptime what: fault.Call, raw: u64) Error!usize {
+pub fn result(comptime what: fault.Call, raw: u64) Error!usize {
     if (builtin.is_test) if (fault.inject(what)) |err| return err;
     const signed: i64 = @bitCast(raw);
     if (signed < 0 and signed > -4096) return errors.fromNumber(@intCast(-signed));
     return raw;
 }
 
-inline fn arg(value: anytype) u64 {
+pub inline fn arg(value: anytype) u64 {
     return switch (@typeInfo(@TypeOf(value))) {
         .int, .comptime_int => @bitCast(@as(i64, @intCast(value))),
         .pointer => @intFromPtr(value),
@@ -388,6 +388,12 @@ pub fn mapFile(fd: Fd, bytes: usize, offset: u64) Error![]align(page_bytes) u8 {
 
 pub fn unmapMemory(memory: []align(page_bytes) u8) void {
     _ = linux.syscall2(.munmap, arg(memory.ptr), arg(memory.len));
+}
+
+/// Give memory back to the system; it reads as zeros afterwards.
+pub fn forgetMemory(memory: []align(page_bytes) u8) void {
+    const MADV_DONTNEED = 4;
+    _ = linux.syscall3(.madvise, arg(memory.ptr), arg(memory.len), MADV_DONTNEED);
 }
 
 /// Keep a mapping out of children: a forked child must not touch our rings.
