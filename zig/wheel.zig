@@ -193,9 +193,9 @@ pub const Wheel = struct {
         if (tick >= wheel.cursor) {
             wheel.append(owner, wheel.slotOf(tick), entry);
             wheel.waiting += 1;
+            wheel.inserted +%= 1;
             wheel.bound = @min(wheel.bound, deadline_ns);
         } else try wheel.insertLate(owner, entry);
-        wheel.inserted +%= 1;
         wheel.count += 1;
     }
 
@@ -220,10 +220,13 @@ pub const Wheel = struct {
             wheel.run()[wheel.run_end] = entry;
             owner.setPosition(entry.kevent, run_place | wheel.run_end);
             wheel.run_end += 1;
+            wheel.inserted +%= 1;
             return;
         }
         wheel.heap.reach(wheel.heap_len) catch return error.NOMEM;
         wheel.heap_len += 1;
+        // Before the first comparison: an entry is younger than all others by being behind it.
+        wheel.inserted +%= 1;
         wheel.siftUp(owner, wheel.heap_len - 1, entry);
     }
 
@@ -250,7 +253,7 @@ pub const Wheel = struct {
 
     inline fn slotAt(level: u32, tick: u64) u32 {
         const index: u32 = @truncate(tick >> @intCast(level * step_shift));
-        return (level << level_slots_shift) | (index & (level_slots - 1));
+        return (level << level_slots_shift) + (index & (level_slots - 1));
     }
 
     inline fn append(wheel: *Wheel, owner: anytype, slot_index: u32, entry: Entry) void {
@@ -416,6 +419,8 @@ pub const Wheel = struct {
             return false;
         }
         if (wheel.depth > 0) wheel.advanceDense(owner) else wheel.advance(owner);
+        // What made the bound is in the run now; `next` must not name its deadline again.
+        wheel.bound_is_old = true;
         return true;
     }
 
@@ -838,3 +843,394 @@ pub const Wheel = struct {
             @sizeOf(Table) + @sizeOf(Wheel);
     }
 };
+
+// --- tests -----------------------------------------------------------------------------------
+
+const testing = std.testing;
+
+/// Keeps positions, and what the order should be, in the simplest way there is.
+const TestOwner = struct {
+    items: []Item,
+
+    const Item = struct { position: u32 = none, deadline: u64 = 0, order: u64 = 0 };
+
+    fn init(most: usize) !TestOwner {
+        const items = try testing.allocator.alloc(Item, most);
+        @memset(items, .{});
+        return .{ .items = items };
+    }
+
+    fn deinit(owner: TestOwner) void {
+        testing.allocator.free(owner.items);
+    }
+
+    pub fn setPosition(owner: TestOwner, kevent: u32, position: u32) void {
+        owner.items[kevent].position = position;
+    }
+
+    pub fn getPosition(owner: TestOwner, kevent: u32) u32 {
+        return owner.items[kevent].position;
+    }
+
+    pub fn prefetch(owner: TestOwner, kevent: u32) void {
+        assert(kevent < owner.items.len);
+    }
+};
+
+/// A wheel beside the reference: all live timers, the first found by looking at each.
+const Model = struct {
+    wheel: Wheel,
+    owner: TestOwner,
+    live: std.ArrayList(u32) = .empty,
+    inserted: u64 = 0,
+
+    fn init(most: usize) !Model {
+        return .{ .wheel = try .init(), .owner = try .init(most) };
+    }
+
+    fn deinit(model: *Model) void {
+        model.wheel.deinit();
+        model.owner.deinit();
+        model.live.deinit(testing.allocator);
+    }
+
+    fn insert(model: *Model, kevent: u32, deadline: u64) !void {
+        try model.live.ensureUnusedCapacity(testing.allocator, 1);
+        try model.wheel.insert(model.owner, kevent, deadline);
+        model.live.appendAssumeCapacity(kevent);
+        model.owner.items[kevent].deadline = deadline;
+        model.owner.items[kevent].order = model.inserted;
+        model.inserted += 1;
+    }
+
+    /// The live timer at this place of the list, which is in no order.
+    fn removeAt(model: *Model, index: usize) void {
+        const kevent = model.live.swapRemove(index);
+        model.wheel.remove(model.owner, model.owner.items[kevent].position);
+        model.owner.items[kevent].position = none;
+    }
+
+    fn remove(model: *Model, kevent: u32) void {
+        model.removeAt(std.mem.findScalar(u32, model.live.items, kevent).?);
+    }
+
+    fn isBefore(model: *const Model, a: u32, b: u32) bool {
+        const x = model.owner.items[a];
+        const y = model.owner.items[b];
+        return if (x.deadline != y.deadline) x.deadline < y.deadline else x.order < y.order;
+    }
+
+    fn first(model: *const Model) ?usize {
+        if (model.live.items.len == 0) return null;
+        var least: usize = 0;
+        for (model.live.items, 0..) |kevent, index| {
+            if (model.isBefore(kevent, model.live.items[least])) least = index;
+        }
+        return least;
+    }
+
+    /// Pop once and compare.
+    fn pop(model: *Model, now_ns: u64) !?u32 {
+        const popped = model.wheel.pop(model.owner, now_ns);
+        const index = model.first() orelse {
+            try testing.expectEqual(null, popped);
+            return null;
+        };
+        const kevent = model.live.items[index];
+        const deadline = model.owner.items[kevent].deadline;
+        if (deadline > now_ns) {
+            try testing.expectEqual(null, popped);
+            return null;
+        }
+        try testing.expectEqual(Popped{ .kevent = kevent, .deadline = deadline }, popped.?);
+        _ = model.live.swapRemove(index);
+        model.owner.items[kevent].position = none;
+        return kevent;
+    }
+
+    /// For many timers: sort them once, then compare all pops.
+    fn popAll(model: *Model) !void {
+        std.sort.pdq(u32, model.live.items, @as(*const Model, model), isBefore);
+        for (model.live.items) |kevent| {
+            const popped = model.wheel.pop(model.owner, std.math.maxInt(u64)) orelse return error.Missing;
+            try testing.expectEqual(kevent, popped.kevent);
+            try testing.expectEqual(model.owner.items[kevent].deadline, popped.deadline);
+        }
+        try testing.expectEqual(null, model.wheel.pop(model.owner, std.math.maxInt(u64)));
+        try testing.expectEqual(null, model.wheel.next());
+        model.live.clearRetainingCapacity();
+    }
+
+    fn check(model: *Model) !void {
+        model.wheel.checkInvariants(model.owner);
+        try testing.expectEqual(model.live.items.len, model.wheel.count);
+        const index = model.first() orelse return testing.expectEqual(null, model.wheel.next());
+        try testing.expect(model.wheel.next().? <= model.owner.items[model.live.items[index]].deadline);
+    }
+};
+
+test "timers come in order of their deadlines and never early" {
+    var model: Model = try .init(3);
+    defer model.deinit();
+    try model.insert(0, 3_000_000_000);
+    try model.insert(1, 1_000_000_000);
+    try model.insert(2, 2_000_000_000);
+    try testing.expectEqual(1_000_000_000, model.wheel.next());
+    try testing.expectEqual(null, try model.pop(999_999_999));
+    try testing.expectEqual(1, try model.pop(1_000_000_000));
+    try testing.expectEqual(null, try model.pop(1_999_999_999));
+    try testing.expectEqual(2_000_000_000, model.wheel.next());
+    try testing.expectEqual(2, try model.pop(5_000_000_000));
+    try testing.expectEqual(0, try model.pop(5_000_000_000));
+    try testing.expectEqual(null, model.wheel.next());
+}
+
+test "deadlines on both sides of every border of ticks, slots and levels are kept exactly" {
+    var model: Model = try .init(4096);
+    defer model.deinit();
+    for ([_]u64{ 0, 1, 12_345_678_912_345, 1 << 63 }) |now_ns| {
+        model.wheel.follow(now_ns);
+        var kevent: u32 = 0;
+        for (0..64) |bit| {
+            for ([_]i64{ -1, 0, 1 }) |beside| {
+                for ([_]u64{ 1, 3, 255 }) |factor| {
+                    const far = now_ns +% (@as(u64, factor) << @intCast(bit)) +% @as(u64, @bitCast(beside));
+                    try model.insert(kevent, far);
+                    kevent += 1;
+                }
+            }
+        }
+        try model.check();
+        try model.popAll();
+        model.wheel.checkInvariants(model.owner);
+    }
+}
+
+test "a deadline of 0, in the past or at the end of time is a deadline" {
+    var model: Model = try .init(8);
+    defer model.deinit();
+    model.wheel.follow(1 << 40);
+    try model.insert(0, std.math.maxInt(u64));
+    try model.insert(1, 0);
+    try model.insert(2, 1 << 39);
+    try model.insert(3, std.math.maxInt(u64));
+    try model.insert(4, 0);
+    try testing.expectEqual(0, model.wheel.next());
+    for ([_]u32{ 1, 4, 2 }) |kevent| try testing.expectEqual(kevent, try model.pop(1 << 40));
+    try testing.expectEqual(null, try model.pop(std.math.maxInt(u64) - 1));
+    try testing.expectEqual(0, try model.pop(std.math.maxInt(u64)));
+    try model.insert(5, std.math.maxInt(u64));
+    try model.insert(6, 7);
+    try model.check();
+    for ([_]u32{ 6, 3, 5 }) |kevent| try testing.expectEqual(kevent, try model.pop(std.math.maxInt(u64)));
+}
+
+test "equal deadlines come in order of insertion, however many were removed between" {
+    const many = 50_000;
+    var model: Model = try .init(many);
+    defer model.deinit();
+    var random: std.Random.DefaultPrng = .init(1);
+    for ([_]u64{ 0, 5_000_000_000, std.math.maxInt(u64) }) |deadline| {
+        for (0..many) |kevent| try model.insert(@intCast(kevent), deadline);
+        for (0..many / 3) |_| model.removeAt(random.random().uintLessThan(usize, model.live.items.len));
+        model.wheel.checkInvariants(model.owner);
+        try model.popAll();
+    }
+}
+
+test "more timers within a tick than are sorted at once come in order" {
+    const many = 20_000;
+    var model: Model = try .init(many);
+    defer model.deinit();
+    var random: std.Random.DefaultPrng = .init(2);
+    // The last: bunched within the bunch.
+    for ([_]u64{ 1 << tick_shift, 1000, 3, 1 << 30 }) |span| {
+        for (0..many) |kevent| {
+            const spread = random.random().uintLessThan(u64, span);
+            try model.insert(@intCast(kevent), (9000 << tick_shift) + if (span == 1 << 30 and kevent % 64 != 0) kevent % 7 else spread);
+        }
+        // Some while it is split, so that holes and late ones meet dense slots.
+        for (0..100) |_| _ = try model.pop(std.math.maxInt(u64));
+        model.wheel.checkInvariants(model.owner);
+        for (0..500) |_| {
+            const index = random.random().uintLessThan(usize, model.live.items.len);
+            const kevent = model.live.items[index];
+            model.removeAt(index);
+            if (kevent % 2 == 0) try model.insert(kevent, (9000 << tick_shift) + random.random().uintLessThan(u64, span));
+        }
+        model.wheel.checkInvariants(model.owner);
+        try model.popAll();
+        model.wheel.follow(0);
+    }
+}
+
+test "order of insertion survives the overflow of its counter" {
+    var model: Model = try .init(6000);
+    defer model.deinit();
+    for ([_]u64{ 0, 77, 1 << 40 }) |deadline| {
+        model.wheel.follow(1 << 30);
+        model.wheel.inserted = std.math.maxInt(u32) - 2500;
+        for (0..5000) |kevent| try model.insert(@intCast(kevent), deadline);
+        model.remove(4999);
+        model.remove(17);
+        model.wheel.checkInvariants(model.owner);
+        try model.popAll();
+    }
+}
+
+test "a timer is removed wherever it is: slot, run or heap" {
+    var model: Model = try .init(64);
+    defer model.deinit();
+    model.wheel.follow(100 << tick_shift);
+    // The first of a tick pops and leaves the others in the run.
+    for (0..8) |n| try model.insert(@intCast(n), (101 << tick_shift) + n);
+    try testing.expectEqual(0, try model.pop(101 << tick_shift));
+    try testing.expectEqual(run_place, model.owner.items[1].position & place_mask);
+    // Before the end of the run: the heap.
+    for (8..24) |n| try model.insert(@intCast(n), (101 << tick_shift) - n);
+    try testing.expectEqual(heap_place, model.owner.items[20].position & place_mask);
+    for (24..60) |n| try model.insert(@intCast(n), (1000 << tick_shift) + n);
+    try testing.expect(model.owner.items[30].position < run_place);
+    for ([_]u32{ 1, 4, 7, 8, 23, 15, 24, 59, 40, 2 }) |kevent| {
+        model.remove(kevent);
+        try model.check();
+    }
+    try model.popAll();
+}
+
+test "an idle wheel wakes for a removed timer once at most" {
+    var model: Model = try .init(4);
+    defer model.deinit();
+    const hour = 3600 * std.time.ns_per_s;
+    try model.insert(0, hour);
+    try model.insert(1, hour + 1);
+    model.remove(0);
+    var wakes: u32 = 0;
+    while (model.wheel.next()) |at| : (wakes += 1) _ = try model.pop(at);
+    try testing.expect(wakes <= 2);
+
+    // Alone in its slot it costs no wake-up at all.
+    try model.insert(2, 2 * hour);
+    try model.insert(3, 3 * hour);
+    model.remove(2);
+    try testing.expectEqual(3 * hour, model.wheel.next());
+}
+
+test "a clock that is set back or far forward loses and hurries nothing" {
+    var model: Model = try .init(100);
+    defer model.deinit();
+    const day = 86_400 * std.time.ns_per_s;
+    try testing.expectEqual(null, try model.pop(20_000 * day));
+    try model.insert(0, 20_001 * day);
+    try testing.expectEqual(null, try model.pop(20_000 * day + 5));
+    // Back by ten years; the timers of these days come first.
+    try testing.expectEqual(null, try model.pop(16_000 * day));
+    for (1..50) |n| try model.insert(@intCast(n), 16_000 * day + n % 7 * 1_000_000);
+    try model.check();
+    for (1..50) |_| try testing.expect(try model.pop(16_001 * day) != null);
+    try testing.expectEqual(null, try model.pop(16_001 * day));
+    try testing.expectEqual(0, try model.pop(30_000 * day));
+    // Empty, it follows the clock back.
+    try testing.expectEqual(null, try model.pop(10 * day));
+    try model.insert(50, 11 * day);
+    try testing.expect(model.owner.items[50].position < run_place);
+    try testing.expectEqual(50, try model.pop(11 * day));
+}
+
+test "an insert that finds no memory changes nothing, and no later call needs any" {
+    var model: Model = try .init(20_000);
+    defer model.deinit();
+    defer _ = sys.fault.cancel();
+    var random: std.Random.DefaultPrng = .init(3);
+    var refused: u32 = 0;
+    model.wheel.follow(1 << 40);
+    for (0..20_000) |kevent| {
+        // A tenth of them in the past, for the heap.
+        const deadline = random.random().uintLessThan(u64, 11 << 37);
+        sys.fault.arrange(.mprotect, 0, error.NOMEM);
+        model.insert(@intCast(kevent), deadline) catch |err| {
+            try testing.expectEqual(error.NOMEM, err);
+            model.wheel.checkInvariants(model.owner);
+            refused += 1;
+            try model.insert(@intCast(kevent), deadline);
+        };
+    }
+    try testing.expect(refused >= 5);
+    sys.fault.arrange(.mprotect, 0, error.NOMEM);
+    try model.popAll();
+    try testing.expect(sys.fault.cancel());
+}
+
+test "a wheel that cannot be had leaves nothing behind" {
+    defer _ = sys.fault.cancel();
+    sys.fault.arrange(.mprotect, 0, error.NOMEM);
+    try testing.expectError(error.NOMEM, Wheel.init());
+    // The last of the three mappings: smaller ones would not do.
+    sys.fault.arrange(.mmap, 2, error.NOMEM);
+    try testing.expectError(error.NOMEM, Wheel.init());
+    // Refused address space is asked for again, smaller.
+    sys.fault.arrange(.mmap, 0, error.NOMEM);
+    var wheel: Wheel = try .init();
+    wheel.deinit();
+}
+
+test "random operations agree with the reference" {
+    const base_seed: u64 = testing.random_seed;
+    for (0..40) |n| {
+        const seed = base_seed +% n;
+        errdefer std.debug.print("seed {d}\n", .{seed});
+        try randomOperations(seed);
+    }
+}
+
+fn randomOperations(seed: u64) !void {
+    const most = 400;
+    var prng: std.Random.DefaultPrng = .init(seed);
+    const random = prng.random();
+    var model: Model = try .init(most);
+    defer model.deinit();
+    var free: std.ArrayList(u32) = .empty;
+    defer free.deinit(testing.allocator);
+    for (0..most) |kevent| try free.append(testing.allocator, @intCast(kevent));
+    var now_ns = random.int(u64) >> random.int(u6);
+    const reach: u6 = random.intRangeAtMost(u6, 1, 45);
+    const remove_weight = random.uintLessThan(u32, 40);
+    for (0..3000) |step| {
+        const dice = random.uintLessThan(u32, 100);
+        if (dice < remove_weight and model.live.items.len > 0) {
+            const index = random.uintLessThan(usize, model.live.items.len);
+            free.appendAssumeCapacity(model.live.items[index]);
+            model.removeAt(index);
+        } else if (dice < 70 and free.items.len > 0) {
+            try model.insert(free.pop().?, someDeadline(random, now_ns, reach));
+        } else {
+            now_ns = someMoment(random, now_ns, reach, model.wheel.next());
+            var pops = random.uintLessThan(u32, 30);
+            while (pops > 0) : (pops -= 1) free.appendAssumeCapacity(try model.pop(now_ns) orelse break);
+        }
+        if (step % 8 == 0) try model.check();
+    }
+    try model.popAll();
+}
+
+fn someDeadline(random: std.Random, now_ns: u64, reach: u6) u64 {
+    return switch (random.uintLessThan(u32, 20)) {
+        0 => 0,
+        1 => std.math.maxInt(u64),
+        2 => random.int(u64),
+        3 => now_ns -| (random.int(u64) >> (63 - reach)),
+        4 => now_ns,
+        5...9 => now_ns +| (@as(u64, random.int(u2)) << reach),
+        else => now_ns +| (random.int(u64) >> (63 - reach)),
+    };
+}
+
+fn someMoment(random: std.Random, now_ns: u64, reach: u6, next: ?u64) u64 {
+    return switch (random.uintLessThan(u32, 40)) {
+        0 => random.int(u64),
+        1 => now_ns -| (random.int(u64) >> (63 - reach)),
+        2...15 => next orelse now_ns,
+        16 => (next orelse now_ns) -| 1,
+        else => now_ns +| (random.int(u64) >> 2 >> (63 - reach)),
+    };
+}
