@@ -1,0 +1,121 @@
+// Finding and opening the library, and what happens when that fails.
+import { copyFileSync, writeFileSync } from "node:fs";
+import process from "node:process";
+import { describe, expect, test } from "vitest";
+import "../adapters/mod.ts";
+import type { Calls, Dialect } from "../ffi/library.ts";
+import { openLibrary } from "../ffi/open.ts";
+import { currentRuntime } from "../loop/host.ts";
+import { Folder } from "./support/folder.ts";
+import { isDeno, runFixture } from "./support/program.ts";
+
+const { path, calls } = currentRuntime().library;
+
+/** A dialect that opens what it is told to. */
+function dialect(changes: Partial<Dialect>): Dialect {
+  return {
+    platform: { os: "linux", arch: "x86_64" },
+    open: () => calls,
+    environment: () => undefined,
+    permitted: () => true,
+    permissionHint: (file) => `allow ${file}`,
+    ...changes,
+  };
+}
+
+function refuse(): never {
+  throw new Error("no such file\nand more");
+}
+
+describe("open", () => {
+  test("Deno needs --allow-ffi for the library and nothing else", async (context) => {
+    if (!isDeno) context.skip("Bun has no permissions");
+    const variables = "--allow-env=KEVENT_LIBRARY";
+    const end = await runFixture("narrow", [], { allow: [`--allow-ffi=${path}`, variables] });
+    expect(end.errors).toBe("");
+    expect(end.output).toBe(`7 hello ${path}\n`);
+    expect(end.code).toBe(0);
+  });
+
+  test("a program whose grant names another file is told which flag to give", async (context) => {
+    if (!isDeno) context.skip("Bun has no permissions");
+    const allow = ["--allow-ffi=/nowhere.so", "--allow-env=KEVENT_LIBRARY"];
+    const end = await runFixture("narrow", [], { allow });
+    expect(end.code).toBe(1);
+    expect(end.errors).toContain(`--allow-ffi=${path}`);
+  });
+
+  test("a path that was named must work", async () => {
+    const end = await runFixture("narrow", [], { env: { KEVENT_LIBRARY: "/nowhere/lib.so" } });
+    expect(end.code).toBe(1);
+    expect(end.errors).toContain("Cannot open the kevent library: check the path");
+    expect(end.errors).toContain("/nowhere/lib.so");
+  });
+
+  test("a file that is no library is named, with what is wrong", async () => {
+    using folder = new Folder();
+    const file = folder.at("lib.so");
+    writeFileSync(file, "not ELF");
+    const end = await runFixture("narrow", [], { env: { KEVENT_LIBRARY: file } });
+    expect(end.code).toBe(1);
+    expect(end.errors).toContain(file);
+  });
+
+  test("a library elsewhere works when the variable names it", async () => {
+    using folder = new Folder();
+    const file = folder.at("lib.so");
+    copyFileSync(path, file);
+    const end = await runFixture("narrow", [], { env: { KEVENT_LIBRARY: file } });
+    expect(end.errors).toBe("");
+    expect(end.output).toContain(file);
+  });
+
+  test("an explicit path comes before the variable", () => {
+    const opened: string[] = [];
+    const open = (file: string): Calls => (opened.push(file), calls);
+    openLibrary(dialect({ open, environment: () => "/variable.so" }), "/explicit.so");
+    openLibrary(dialect({ open, environment: () => "/variable.so" }));
+    expect(opened).toEqual(["/explicit.so", "/variable.so"]);
+  });
+
+  test("packaged builds are tried before local ones, glibc before musl", () => {
+    const tried: string[] = [];
+    const open = (file: string): Calls => (tried.push(file), refuse());
+    expect(() => openLibrary(dialect({ open }))).toThrow("npm run setup");
+    expect(tried[0]).toMatch(/\/native\/libkevent-x86_64-linux-gnu\.so$/);
+    expect(tried[1]).toMatch(/\/native\/libkevent-x86_64-linux-musl\.so$/);
+    expect(tried[2]).toMatch(/\/zig\/zig-out\/safe\/libkevent-x86_64-linux-gnu\.so$/);
+  });
+
+  test("a library that the program may open is preferred to one it would be asked about", () => {
+    const tried: string[] = [];
+    const open = (file: string): Calls => (tried.push(file), calls);
+    openLibrary(dialect({ open, permitted: (file) => file.includes("/fast/") }));
+    expect(tried[0]).toContain("/fast/");
+  });
+
+  test("a library of another ABI version is refused with what to do", () => {
+    const other = { ...calls, kevent_abi_version: () => 99 };
+    expect(() => openLibrary(dialect({ open: () => other }))).toThrow(
+      /its ABI version is 99, this code needs 1 \(rebuild it .* or reinstall the package\)/,
+    );
+  });
+
+  test("other platforms are told that there is no build", () => {
+    for (const platform of [{ os: "darwin", arch: "aarch64" }, { os: "linux", arch: "riscv64" }]) {
+      expect(() => openLibrary(dialect({ platform }))).toThrow(
+        `there is no build for ${platform.os} on ${platform.arch}`,
+      );
+    }
+  });
+
+  test("a relative path is refused, since a grant names an absolute one", () => {
+    expect(() => openLibrary(dialect({}), "lib.so")).toThrow("give an absolute one");
+  });
+
+  test("KEVENT_BACKEND is obeyed", () => {
+    const wanted = process.env["KEVENT_BACKEND"];
+    if (wanted === undefined) return;
+    expect(["epoll", "io_uring", "simulated"]).toContain(wanted);
+  });
+});
