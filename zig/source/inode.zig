@@ -818,7 +818,7 @@ fn peek(s: *Subscription) ?*const Entry {
 
 fn match(mask: u32, wanted: u32) u32 {
     const fired = mask & (wanted & asked | always);
-    return if (fired == 0) 0 else fired | mask & Kind.KEVENT_INODE_DIRECTORY;
+    return if (fired == 0) 0 else fired | (mask & Kind.KEVENT_INODE_DIRECTORY);
 }
 
 /// False: somebody it concerns is busy.
