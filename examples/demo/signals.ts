@@ -42,8 +42,7 @@ export function startSignals(loop: Loop): Part {
       process.off("SIGUSR2", own);
     },
     result: () => ({
-      what: `${got} of ${SIGNALS} from another process; ` +
-        `the runtime's own handler saw ${ownGot}`,
+      what: `${got} of ${SIGNALS} from another process; the runtime's own handler works on`,
       events,
       problems: [
         ...problems,
