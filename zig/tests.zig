@@ -19,6 +19,8 @@ test {
     _ = @import("registry.zig");
     _ = @import("ring.zig");
     _ = @import("source.zig");
+    _ = @import("source/process_test.zig");
+    _ = @import("source/signal_test.zig");
     _ = @import("storage.zig");
     _ = @import("sync.zig");
     _ = @import("wait.zig");
