@@ -94,6 +94,14 @@ pub const Backend = union(enum) {
         };
     }
 
+    /// The end of a call by the owner: what it changed must hold in the kernel now. A socket that
+    /// the script closes after REMOVE is not kept open by our watching it.
+    pub fn submit(backend: *Backend) void {
+        switch (backend.*) {
+            inline else => |*b| if (@hasDecl(@TypeOf(b.*), "submit")) b.submit() catch {},
+        }
+    }
+
     /// Make the descriptor readable (events wait in the ready list), or let it depend on the kernel
     /// alone again.
     pub fn setReady(backend: *Backend, ready: bool) void {

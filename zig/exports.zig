@@ -116,6 +116,7 @@ fn close(fd: i32) Error!i32 {
 /// A queue with its lock held, for the length of one call.
 const Call = struct {
     queue: *Queue,
+    who: Who,
 
     const Who = enum { owner, anyone };
 
@@ -126,10 +127,11 @@ const Call = struct {
         queue.lock.lock();
         errdefer queue.lock.unlock();
         if (queue.closed) return error.BADF;
-        return .{ .queue = queue };
+        return .{ .queue = queue, .who = who };
     }
 
     fn end(call: Call) void {
+        if (call.who == .owner and !call.queue.closed) call.queue.backend.submit();
         call.queue.lock.unlock();
         registry.release(call.queue);
     }
@@ -137,8 +139,8 @@ const Call = struct {
     /// For a queue that others may poll at any time.
     fn settle(call: Call) void {
         if (call.queue.single or call.queue.closed) return;
-        // Whoever sleeps in the back-end does this when it leaves.
-        if (call.queue.waiters.leader != null) return;
+        // Whoever sleeps in the back-end does this when it leaves, but must know the next deadline.
+        if (call.queue.waiters.leader != null) return call.queue.setTimers() catch {};
         call.queue.makePollable() catch {};
     }
 };

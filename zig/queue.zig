@@ -421,7 +421,7 @@ pub const Queue = struct {
         try @import("source/timer.zig").expire(queue);
     }
 
-    fn setTimers(queue: *Queue) Error!void {
+    pub fn setTimers(queue: *Queue) Error!void {
         for ([_]sys.ClockId{ .monotonic, .wall }) |clock| {
             try queue.backend.setTimer(clock, queue.wheels[@backingInt(clock)].next());
         }

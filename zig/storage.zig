@@ -16,9 +16,10 @@ pub const Storage = struct {
     interests: Interests,
     /// The descriptor; for sources without one their own key (watch number, signal number).
     fd: i32,
-    /// Raised at each reuse: the back-end's late news about an older life are told by it.
+    /// Raised at each reuse, and by the back-end as it likes: late news about an older life, or of an
+    /// older request, are told by it.
     generation: u32,
-    /// Free list; in use, the back-end's list of storages to look at again.
+    /// Free list; in use, the back-end's own word.
     link: u32,
     /// Union of the poll bits its interests want.
     want: u16,
@@ -35,9 +36,11 @@ pub const Storage = struct {
         armed: bool = false,
         /// No back-end can watch it, because it is always ready: a regular file.
         always: bool = false,
-        /// It is on the back-end's list through `link`.
+        /// It is on the back-end's list of storages to ask.
         listed: bool = false,
-        reserved: u3 = 0,
+        /// A request with its generation is in the kernel, or on its way there.
+        polled: bool = false,
+        reserved: u2 = 0,
     };
 };
 

@@ -1,32 +1,722 @@
-//! (being written)
+//! The io_uring back-end. Each watched descriptor has a multishot poll in the ring, which reports
+//! every change once. Levels are made of that: after a report, and after each delivery, the
+//! descriptor is listed and asked (`again`), all of them in one poll(2), so what the script consumed
+//! in between is not reported. The queue's descriptor is an eventfd that the kernel signals when a
+//! completion comes up, while `notifying`; a busy loop pays nothing for it.
+//!
+//! A single queue has a ring that only its owner enters and in which nothing runs behind its back
+//! (SINGLE_ISSUER, DEFER_TASKRUN). A shared one has a plain ring: its leader blocks in the kernel with
+//! the queue's lock free, and others submit meanwhile.
+
+const std = @import("std");
+const abi = @import("../abi.zig");
 const sys = @import("../sys/linux.zig");
-const Error = @import("../errors.zig").Error;
+const kernel = @import("../sys/io_uring.zig");
+const Ring = kernel.Ring;
+const errors = @import("../errors.zig");
+const Error = errors.Error;
+const none = @import("../pool.zig").none;
+const pools = @import("../pool.zig");
 const Queue = @import("../queue.zig").Queue;
+const storages = @import("../storage.zig");
+const Storage = storages.Storage;
+const Token = storages.Token;
 const backends = @import("../backend.zig");
+const helper = @import("../helper.zig");
+const Text = @import("../info.zig").Text;
+
+const requests = 256;
+const completions = 4096;
+
+/// As many storages as a queue can have.
+const storages_most = 1 << 24;
+
+/// Rounds of one collect. Completions that came while the last round ran wait for the next call, so
+/// that a storm of them cannot keep the caller here.
+const rounds_max = 16;
+
+/// Tokens of our own requests; no storage has such an index.
+const Own = enum(u32) {
+    bell = 0xffff_fff0,
+    wall = 0xffff_fff1,
+    timeout = 0xffff_fff2,
+    /// Reports failures only.
+    timeout_update = 0xffff_fff3,
+    /// Reports failures only: what was to be cancelled had ended by itself.
+    cancel = 0xffff_fff4,
+    _,
+
+    fn token(own: Own) u64 {
+        return @bitCast(Token{ .index = @backingInt(own), .generation = 0 });
+    }
+};
 
 pub const Uring = struct {
-    pub fn init(_: *Uring, _: backends.Config) Error!void {
-        return error.NOSYS;
+    ring: Ring,
+    single: bool,
+    /// The queue's descriptor.
+    event: sys.Fd,
+    /// The kernel signals `event`.
+    notifying: bool = false,
+    /// `event` may be readable for something that was taken meanwhile.
+    dirty: bool = false,
+    /// Written to end a wait in the kernel.
+    bell: sys.Fd,
+    /// Somebody is in that wait, with the queue's lock free.
+    sleeping: bool = false,
+    /// Storages to ask (those with `flags.listed`), and perhaps some that are gone.
+    again: pools.Array(u32),
+    again_count: u32 = 0,
+    /// The next moment on the monotonic clock that matters, and the one the kernel was told.
+    deadline_ns: ?u64 = null,
+    timeout_ns: ?u64 = null,
+    /// Read by the kernel when a timeout is submitted.
+    timeout: sys.Timespec = undefined,
+    wall: Wall = .{},
+    /// Completions that were lost when we last looked.
+    lost: u32 = 0,
+    wake: Wake = .none,
+
+    const Wall = struct {
+        fd: sys.Fd = -1,
+        /// What the kernel has; undefined when `known` is false (it fired).
+        armed_ns: ?u64 = null,
+        known: bool = true,
+    };
+
+    const Wake = union(enum) {
+        none,
+        ring: WakeRing,
+        thread: helper.Ticket,
+    };
+
+    pub fn init(self: *Uring, config: backends.Config) Error!void {
+        var ring = try openRing(config.single);
+        errdefer ring.close();
+        try ring.require(&.{ .poll_add, .poll_remove, .timeout, .timeout_remove });
+        const event = try sys.eventfd();
+        errdefer sys.close(event);
+        const bell = try sys.eventfd();
+        errdefer sys.close(bell);
+        ring.notify(false);
+        try ring.registerEventfd(event);
+        var again: pools.Array(u32) = try .init(storages_most);
+        errdefer again.deinit();
+        self.* = .{ .ring = ring, .single = config.single, .event = event, .bell = bell, .again = again };
+        try self.pollOwn(self.bell, .bell);
+        try self.submit();
+        // Operations may be denied one by one, which shows only when one is tried.
+        if (self.ring.next()) |completion| return errors.fromNumber(@intCast(-@min(completion.result, 0)));
     }
-    pub fn deinit(_: *Uring) void {}
-    pub fn descriptor(_: *const Uring) sys.Fd {
-        return -1;
+
+    fn openRing(single: bool) Error!Ring {
+        const alone = kernel.Setup.single_issuer | kernel.Setup.defer_taskrun | kernel.Setup.taskrun_flag;
+        const flags = [_]u32{ alone | kernel.Setup.submit_all, kernel.Setup.submit_all, 0 };
+        for (flags[if (single) 0 else 1..]) |setup| {
+            return Ring.open(requests, completions, setup) catch |err| switch (err) {
+                error.INVAL => continue,
+                else => return err,
+            };
+        }
+        return error.INVAL;
     }
-    pub fn watch(_: *Uring, _: *Queue, _: u32) Error!backends.Watched {
-        return error.NOSYS;
+
+    pub fn deinit(self: *Uring) void {
+        // Files of polls that were just cancelled are let go here and not when the kernel gets to it.
+        self.submit() catch {};
+        switch (self.wake) {
+            .none => {},
+            .ring => |*wake_ring| wake_ring.ring.close(),
+            .thread => |ticket| helper.cancel(ticket),
+        }
+        self.ring.close();
+        if (self.wall.fd >= 0) sys.close(self.wall.fd);
+        self.again.deinit();
+        sys.close(self.bell);
+        sys.close(self.event);
+        self.* = undefined;
     }
-    pub fn unwatch(_: *Uring, _: *Queue, _: u32) void {}
-    pub fn rearm(_: *Uring, _: *Queue, _: u32) void {}
-    pub fn setTimer(_: *Uring, _: sys.ClockId, _: ?u64) Error!void {}
-    pub fn poll(_: *Uring, _: *Queue, _: ?u64) Error!void {}
-    pub fn flush(_: *Uring, _: *Queue) Error!void {}
-    pub fn setReady(_: *Uring, _: bool) void {}
-    pub fn interrupt(_: *Uring) void {}
-    pub fn wakeVia(_: *Uring, _: *Queue, _: ?sys.Fd) Error!void {}
+
+    pub fn descriptor(self: *const Uring) sys.Fd {
+        return self.event;
+    }
+
     pub fn now(_: *Uring, clock: sys.ClockId) u64 {
         return sys.now(clock);
     }
-    pub fn steer(_: *Uring, _: *Queue, _: u32, _: f64) Error!i32 {
-        return error.NOTSUP;
+
+    pub fn describe(self: *const Uring, text: *Text) void {
+        text.print("\"defer_taskrun\":{},\"submit_all\":{},\"no_iowait\":{},\"wake\":\"{t}\"", .{
+            self.ring.setup & kernel.Setup.defer_taskrun != 0,
+            self.ring.setup & kernel.Setup.submit_all != 0,
+            self.ring.features & kernel.Feature.no_iowait != 0,
+            self.wake,
+        });
+    }
+
+    // --- watching ----------------------------------------------------------------------------
+
+    pub fn watch(self: *Uring, queue: *Queue, index: u32) Error!backends.Watched {
+        const storage = queue.storages.at(index);
+        // It would be readable because it is readable, for ever.
+        if (storage.fd == self.event) return error.INVAL;
+        if (!try mayWait(storage.fd)) {
+            self.unwatch(queue, index);
+            return .always;
+        }
+        try self.again.reach(index);
+        const reopened = storage.flags.armed and self.isAnotherFile(storage, index);
+        self.disarm(storage, index);
+        storage.flags.armed = false;
+        try self.arm(storage, index);
+        storage.flags.armed = true;
+        return if (reopened) .reopened else .watched;
+    }
+
+    pub fn unwatch(self: *Uring, queue: *Queue, index: u32) void {
+        const storage = queue.storages.at(index);
+        self.disarm(storage, index);
+        storage.flags.armed = false;
+        storage.flags.listed = false;
+    }
+
+    /// Put a poll on the file that the descriptor is now. Each has a token of its own.
+    fn arm(self: *Uring, storage: *Storage, index: u32) Error!void {
+        try self.makeRoom();
+        storage.generation +%= 1;
+        self.ring.push(pollAdd(storage.fd, storage.want, tokenOf(storage, index)));
+        storage.flags.polled = true;
+        storage.link = storage.want;
+        self.submitForSleeper();
+    }
+
+    fn disarm(self: *Uring, storage: *Storage, index: u32) void {
+        if (!storage.flags.polled) return;
+        storage.flags.polled = false;
+        // Without room the poll stays: its reports go nowhere, and it ends with the ring.
+        self.makeRoom() catch return;
+        self.ring.push(.{
+            .opcode = .poll_remove,
+            .flags = kernel.Request.quiet_success,
+            .addr = tokenOf(storage, index),
+            .user_data = Own.cancel.token(),
+        });
+        self.submitForSleeper();
+    }
+
+    /// The poll in the kernel is on another file than the descriptor is now. Asked by cancelling the
+    /// poll if it is on this file: it will be replaced anyway. Where the kernel cannot tell, no.
+    fn isAnotherFile(self: *Uring, storage: *Storage, index: u32) bool {
+        // Fewer wants come from an interest that left, which needs no answer.
+        if (!storage.flags.polled or isSubset(storage.want, storage.link)) return false;
+        self.submit() catch return false;
+        self.ring.cancelOnFile(tokenOf(storage, index), storage.fd) catch |err| {
+            if (err != error.NOENT) return false;
+            self.ring.cancel(tokenOf(storage, index)) catch return false;
+            storage.flags.polled = false;
+            return true;
+        };
+        storage.flags.polled = false;
+        return false;
+    }
+
+    pub fn rearm(self: *Uring, queue: *Queue, index: u32) void {
+        self.list(queue, index);
+        // Another thread waits in the kernel and must ask.
+        if (self.sleeping) sys.eventfdSignal(self.bell);
+    }
+
+    /// The level of this storage is to be asked.
+    fn list(self: *Uring, queue: *Queue, index: u32) void {
+        const storage = queue.storages.at(index);
+        if (storage.flags.listed) return;
+        // There is room for each storage once: `watch` has reached for it.
+        if (self.again_count == self.again.len) self.dropGone(queue);
+        storage.flags.listed = true;
+        self.again.items[self.again_count] = index;
+        self.again_count += 1;
+    }
+
+    /// Leave each storage in the list once, and only those that are really listed.
+    fn dropGone(self: *Uring, queue: *Queue) void {
+        var kept: u32 = 0;
+        for (self.again.items[0..self.again_count]) |index| {
+            const storage = queue.storages.at(index);
+            if (!storage.flags.listed) continue;
+            storage.flags.listed = false;
+            self.again.items[kept] = index;
+            kept += 1;
+        }
+        for (self.again.items[0..kept]) |index| queue.storages.at(index).flags.listed = true;
+        self.again_count = kept;
+    }
+
+    // --- collecting --------------------------------------------------------------------------
+
+    pub fn poll(self: *Uring, queue: *Queue, limit_ns: ?u64) Error!void {
+        self.quieten();
+        // What came while the script was awake may have been consumed since: it is asked.
+        if (limit_ns == 0 or self.ring.hasHidden() or self.ring.hasCompletions()) {
+            _ = try self.look(queue, .report);
+            return;
+        }
+        if (try self.ask(queue, .report) > 0) return;
+        try self.sleep(queue, limit_ns);
+    }
+
+    /// The owner looks itself, so the descriptor may lie until `flush`.
+    fn quieten(self: *Uring) void {
+        if (!self.notifying) return;
+        self.ring.notify(false);
+        self.notifying = false;
+        self.dirty = true;
+    }
+
+    const Found = enum {
+        /// Tell the queue.
+        report,
+        /// Keep it listed: the next collect asks again.
+        keep,
+    };
+
+    /// Take what is there without waiting; how many listed storages had something.
+    fn look(self: *Uring, queue: *Queue, found: Found) Error!u32 {
+        if (self.ring.unsubmitted() > 0 or self.ring.hasHidden()) try self.enter(queue, null);
+        for (0..rounds_max) |_| {
+            try self.reap(queue, .doubtful);
+            if (!self.ring.hasOverflown()) break;
+            try self.enter(queue, null);
+        }
+        return self.ask(queue, found);
+    }
+
+    fn sleep(self: *Uring, queue: *Queue, limit_ns: ?u64) Error!void {
+        if (!self.single) {
+            // With the lock free, requests of others would be counted as ours.
+            try self.submit();
+            if (self.ring.hasCompletions()) return;
+        }
+        try self.enter(queue, self.sleepLimit(limit_ns));
+        if (queue.closed) return;
+        try self.reap(queue, .fresh);
+    }
+
+    /// Null is for ever, which is written as the largest number.
+    fn sleepLimit(self: *Uring, limit_ns: ?u64) u64 {
+        const limit = limit_ns orelse std.math.maxInt(u64);
+        const deadline = self.deadline_ns orelse return limit;
+        // The kernel has it from the last time the script slept.
+        if (self.timeout_ns == deadline) return limit;
+        return @min(limit, deadline -| sys.now(.monotonic));
+    }
+
+    /// One call of the kernel: submit everything, and wait if there is a limit to it.
+    fn enter(self: *Uring, queue: *Queue, wait_ns: ?u64) Error!void {
+        const entered = if (wait_ns) |limit| self.wait(queue, limit) else self.submit();
+        entered catch |err| switch (err) {
+            // The caller looks at the time and comes again.
+            error.TIMEDOUT, error.INTR => {},
+            // Completions must be taken before it accepts more.
+            error.BUSY, error.AGAIN => if (!self.ring.hasCompletions()) return err,
+            error.OVERFLOW => {},
+            else => return err,
+        };
+        if (self.ring.lost() != self.lost) self.recover(queue);
+    }
+
+    fn wait(self: *Uring, queue: *Queue, limit_ns: u64) Error!void {
+        const count = self.ring.unsubmitted();
+        self.sleeping = true;
+        queue.beginSleep();
+        defer {
+            queue.endSleep();
+            self.sleeping = false;
+        }
+        return self.ring.wait(count, if (limit_ns == std.math.maxInt(u64)) null else limit_ns);
+    }
+
+    /// The kernel had no memory for completions and says how many it dropped, but not whose they
+    /// were: start all polls anew, which reports what holds now.
+    fn recover(self: *Uring, queue: *Queue) void {
+        self.lost = self.ring.lost();
+        self.timeout_ns = null;
+        for (queue.storages.array.items[0..queue.storages.used], 0..) |*storage, index| {
+            if (!storage.flags.live or !storage.flags.armed) continue;
+            self.disarm(storage, @intCast(index));
+            self.list(queue, @intCast(index));
+        }
+        self.pollOwn(self.bell, .bell) catch {};
+        if (self.wall.fd >= 0) self.pollOwn(self.wall.fd, .wall) catch {};
+    }
+
+    const Freshness = enum {
+        /// Since it was noticed, the script had the chance to consume it.
+        doubtful,
+        fresh,
+    };
+
+    fn reap(self: *Uring, queue: *Queue, freshness: Freshness) Error!void {
+        // No more than the ring can hold: what comes meanwhile must not keep us here.
+        for (0..self.ring.cq_mask + 1) |_| {
+            const completion = self.ring.next() orelse return;
+            self.dirty = true;
+            try self.take(queue, completion, freshness);
+        }
+    }
+
+    fn take(self: *Uring, queue: *Queue, completion: kernel.Cqe, freshness: Freshness) Error!void {
+        const token: Token = @bitCast(completion.user_data);
+        switch (@as(Own, @fromBackingInt(token.index))) {
+            .bell => if (!completion.more()) try self.pollOwn(self.bell, .bell),
+            .wall => try self.wallFired(queue, completion),
+            .timeout, .timeout_update => self.timeout_ns = null,
+            .cancel => {},
+            _ => self.takePoll(queue, token, completion, freshness),
+        }
+    }
+
+    fn takePoll(self: *Uring, queue: *Queue, token: Token, completion: kernel.Cqe, freshness: Freshness) void {
+        if (token.index >= queue.storages.used) return;
+        const storage = queue.storages.at(token.index);
+        // A poll that was replaced or removed says its last.
+        if (!storage.flags.live or !storage.flags.polled or storage.generation != token.generation) return;
+        if (!completion.more()) {
+            storage.flags.polled = false;
+            if (completion.result < 0) return self.pollFailed(queue, token.index, completion.result);
+            self.list(queue, token.index);
+        }
+        const bits: u32 = @intCast(completion.result);
+        if (storage.flags.edge or freshness == .fresh) {
+            _ = queue.activity(token, bits);
+        } else {
+            self.list(queue, token.index);
+        }
+    }
+
+    fn pollFailed(self: *Uring, queue: *Queue, index: u32, result: i32) void {
+        const err = errors.fromNumber(@intCast(-result));
+        // The thread that had submitted it is gone.
+        if (err == error.CANCELED) return self.list(queue, index);
+        breakInterests(queue, index, err);
+    }
+
+    // --- asking ------------------------------------------------------------------------------
+
+    const batch = 256;
+
+    /// Ask all listed storages, each batch with one call; how many had something. The others leave the list:
+    /// their polls will tell.
+    fn ask(self: *Uring, queue: *Queue, found: Found) Error!u32 {
+        const end = self.again_count;
+        var start: u32 = 0;
+        var kept: u32 = 0;
+        var hits: u32 = 0;
+        // Also when it fails: what was not asked stays in the list.
+        defer {
+            const rest = self.again.items[start..self.again_count];
+            std.mem.copyForwards(u32, self.again.items[kept..][0..rest.len], rest);
+            self.again_count = kept + @as(u32, @intCast(rest.len));
+        }
+        while (start < end) {
+            var asked: Asked = .{};
+            const stop = @min(start + batch, end);
+            for (self.again.items[start..stop]) |index| asked.add(queue, index);
+            try asked.poll();
+            start = stop;
+            for (asked.fds[0..asked.count], asked.indexes[0..asked.count]) |fd, index| {
+                try self.answer(queue, index);
+                if (fd.revents == 0) continue;
+                hits += 1;
+                if (fd.revents & nval != 0) {
+                    self.vanished(queue, index);
+                } else if (found == .report) {
+                    const storage = queue.storages.at(index);
+                    _ = queue.activity(.{ .index = index, .generation = storage.generation }, fd.revents);
+                } else {
+                    queue.storages.at(index).flags.listed = true;
+                    self.again.items[kept] = index;
+                    kept += 1;
+                }
+            }
+        }
+        return hits;
+    }
+
+    /// A storage was asked: from now on its poll must tell, so it must have one.
+    fn answer(self: *Uring, queue: *Queue, index: u32) Error!void {
+        const storage = queue.storages.at(index);
+        storage.flags.listed = false;
+        if (!storage.flags.polled) try self.arm(storage, index);
+    }
+
+    /// The descriptor was closed while registered: let the file go, and say so.
+    fn vanished(self: *Uring, queue: *Queue, index: u32) void {
+        self.disarm(queue.storages.at(index), index);
+        breakInterests(queue, index, error.BADF);
+    }
+
+    const Asked = struct {
+        fds: [batch]sys.PollFd = undefined,
+        indexes: [batch]u32 = undefined,
+        count: u32 = 0,
+
+        fn add(asked: *Asked, queue: *Queue, index: u32) void {
+            const storage = queue.storages.at(index);
+            // Listed, then removed.
+            if (!storage.flags.listed or !storage.flags.live or !storage.flags.armed) return;
+            // An edge is not asked for: negative numbers are skipped by poll(2).
+            const fd = if (storage.flags.edge) -1 else storage.fd;
+            asked.fds[asked.count] = .{ .fd = fd, .events = storage.want, .revents = 0 };
+            asked.indexes[asked.count] = index;
+            asked.count += 1;
+        }
+
+        fn poll(asked: *Asked) Error!void {
+            while (asked.count > 0) {
+                _ = sys.poll(asked.fds[0..asked.count], 0) catch |err| switch (err) {
+                    error.INTR => continue,
+                    else => return err,
+                };
+                return;
+            }
+        }
+    };
+
+    // --- clocks ------------------------------------------------------------------------------
+
+    pub fn setTimer(self: *Uring, clock: sys.ClockId, deadline_ns: ?u64) Error!void {
+        if (clock == .wall) return self.setWall(deadline_ns);
+        const sooner = (deadline_ns orelse none_ns) < (self.deadline_ns orelse none_ns);
+        self.deadline_ns = deadline_ns;
+        // Another thread waits in the kernel for the moment that was next before.
+        if (sooner and self.sleeping) sys.eventfdSignal(self.bell);
+    }
+
+    const none_ns: u64 = std.math.maxInt(u64);
+
+    /// Tell the kernel the deadline. While we wait ourselves it is part of the wait, so only those who
+    /// sleep elsewhere need this.
+    fn sendTimeout(self: *Uring) Error!void {
+        const wanted = self.deadline_ns orelse if (self.timeout_ns == null) return else far_ns;
+        if (self.timeout_ns == wanted) return;
+        try self.makeRoom();
+        self.timeout = .fromNanoseconds(wanted);
+        const spec = @intFromPtr(&self.timeout);
+        self.ring.push(if (self.timeout_ns == null) .{
+            .opcode = .timeout,
+            .addr = spec,
+            .len = 1,
+            .operation_flags = kernel.timeout_absolute,
+            .user_data = Own.timeout.token(),
+        } else .{
+            .opcode = .timeout_remove,
+            .flags = kernel.Request.quiet_success,
+            .addr = Own.timeout.token(),
+            .off = spec,
+            .operation_flags = kernel.timeout_absolute | kernel.timeout_update,
+            .user_data = Own.timeout_update.token(),
+        });
+        self.timeout_ns = wanted;
+    }
+
+    /// "No timer" once the kernel has one: to take it back would be a completion, to move it is none.
+    const far_ns = 1 << 62;
+
+    /// The wall clock has a timerfd, because only that tells when the clock is set.
+    fn setWall(self: *Uring, deadline_ns: ?u64) Error!void {
+        if (self.wall.known and self.wall.armed_ns == deadline_ns) return;
+        if (self.wall.fd < 0) {
+            const fd = try sys.timerfd(.wall);
+            errdefer sys.close(fd);
+            try self.pollOwn(fd, .wall);
+            self.wall.fd = fd;
+        }
+        // Setting also takes back an expiry that was not read.
+        try sys.timerfdSet(self.wall.fd, deadline_ns, true);
+        self.wall = .{ .fd = self.wall.fd, .armed_ns = deadline_ns };
+    }
+
+    fn wallFired(self: *Uring, queue: *Queue, completion: kernel.Cqe) Error!void {
+        if (!completion.more()) try self.pollOwn(self.wall.fd, .wall);
+        self.wall.known = false;
+        var count: u64 = 0;
+        _ = sys.read(self.wall.fd, std.mem.asBytes(&count)) catch |err| {
+            if (err == error.CANCELED) queue.clockSet();
+        };
+    }
+
+    // --- the descriptor, and sleeping elsewhere ----------------------------------------------
+
+    pub fn flush(self: *Uring, queue: *Queue) Error!void {
+        try self.sendTimeout();
+        var waiting = try self.look(queue, .keep) > 0;
+        // Polls that had ended were prepared anew.
+        if (self.ring.unsubmitted() > 0) try self.enter(queue, null);
+        if (self.dirty) _ = sys.eventfdClear(self.event);
+        self.dirty = false;
+        if (!self.notifying) self.ring.notify(true);
+        self.notifying = true;
+        waiting = waiting or self.ring.hasHidden() or self.ring.hasCompletions();
+        if (waiting) self.setReady(true);
+    }
+
+    /// Signals given before are taken back by `flush` only, which looks whether others are due.
+    pub fn setReady(self: *Uring, ready: bool) void {
+        if (!ready) return;
+        self.dirty = true;
+        sys.eventfdSignal(self.event);
+    }
+
+    pub fn interrupt(self: *Uring) void {
+        if (self.sleeping) sys.eventfdSignal(self.bell) else self.setReady(true);
+    }
+
+    pub fn wakeVia(self: *Uring, _: *Queue, fd: ?sys.Fd) Error!void {
+        const out = fd orelse return self.giveUpWake();
+        if (self.wake == .none) self.wake = try self.openWake(out);
+        switch (self.wake) {
+            .none => unreachable,
+            .ring => |*wake_ring| try wake_ring.arm(),
+            .thread => |ticket| try helper.arm(ticket, self.event),
+        }
+    }
+
+    fn openWake(self: *Uring, out: sys.Fd) Error!Wake {
+        return .{ .ring = WakeRing.open(self.event, out) catch {
+            return .{ .thread = try helper.enlist(self.event, out) };
+        } };
+    }
+
+    fn giveUpWake(self: *Uring) void {
+        switch (self.wake) {
+            .none => {},
+            .ring => |*wake_ring| wake_ring.disarm(),
+            .thread => |ticket| helper.disarm(ticket, self.event),
+        }
+    }
+
+    // --- requests ----------------------------------------------------------------------------
+
+    /// Hand over what is prepared, without looking for results.
+    pub fn submit(self: *Uring) Error!void {
+        const count = self.ring.unsubmitted();
+        if (count > 0 or self.ring.hasHidden()) try self.ring.submit(count);
+    }
+
+    /// Another thread waits in the kernel: it will not submit for us.
+    fn submitForSleeper(self: *Uring) void {
+        if (!self.sleeping) return;
+        self.submit() catch sys.eventfdSignal(self.bell);
+    }
+
+    fn makeRoom(self: *Uring) Error!void {
+        if (!self.ring.full()) return;
+        try self.submit();
+        if (self.ring.full()) return error.BUSY;
+    }
+
+    fn pollOwn(self: *Uring, fd: sys.Fd, own: Own) Error!void {
+        try self.makeRoom();
+        self.ring.push(pollAdd(fd, in, own.token()));
+        self.submitForSleeper();
     }
 };
+
+/// The kernel's own way to write a byte when the queue's descriptor becomes readable: a ring of its
+/// own, since the chain must run while the owner is elsewhere, with a poll linked to a send.
+const WakeRing = struct {
+    ring: Ring,
+    armed: bool = false,
+
+    const byte = "!";
+    const send_flags = 0x4000 | 0x40; // MSG_NOSIGNAL | MSG_DONTWAIT
+    const poll_token = 1;
+    const send_token = 2;
+
+    fn open(event: sys.Fd, out: sys.Fd) Error!WakeRing {
+        var ring = try Ring.open(8, 16, 0);
+        errdefer ring.close();
+        try ring.require(&.{ .poll_add, .poll_remove, .send });
+        // By place, not by number: when the queue closes `out`, a chain on its way must not find the
+        // next file of that number.
+        try ring.registerFiles(&.{ event, out });
+        return .{ .ring = ring };
+    }
+
+    fn arm(self: *WakeRing) Error!void {
+        // Whatever it says, the chain is at its end.
+        while (self.ring.next()) |_| self.armed = false;
+        if (self.armed) return;
+        self.ring.push(.{
+            .opcode = .poll_add,
+            .flags = kernel.Request.fixed_file | kernel.Request.link | kernel.Request.quiet_success,
+            .fd = 0,
+            .operation_flags = in,
+            .user_data = poll_token,
+        });
+        self.ring.push(.{
+            .opcode = .send,
+            .flags = kernel.Request.fixed_file,
+            .fd = 1,
+            .addr = @intFromPtr(byte.ptr),
+            .len = byte.len,
+            .operation_flags = send_flags,
+            .user_data = send_token,
+        });
+        try self.ring.submit(2);
+        self.armed = true;
+    }
+
+    fn disarm(self: *WakeRing) void {
+        if (!self.armed) return;
+        self.ring.push(.{
+            .opcode = .poll_remove,
+            .flags = kernel.Request.quiet_success,
+            .addr = poll_token,
+            .user_data = 0,
+        });
+        self.ring.submit(1) catch {};
+    }
+};
+
+const in: u32 = 1;
+const nval: u16 = 0x20;
+
+fn pollAdd(fd: sys.Fd, bits: u32, token: u64) kernel.Sqe {
+    return .{
+        .opcode = .poll_add,
+        .fd = fd,
+        .len = kernel.poll_multishot,
+        .operation_flags = bits,
+        .user_data = token,
+    };
+}
+
+fn tokenOf(storage: *const Storage, index: u32) u64 {
+    return @bitCast(Token{ .index = index, .generation = storage.generation });
+}
+
+fn isSubset(small: u32, large: u32) bool {
+    return small != large and small & ~large == 0;
+}
+
+/// Whether a poll on this descriptor can ever change. False: it is always ready. EBADF: it is none.
+fn mayWait(fd: sys.Fd) Error!bool {
+    // What the kernel says of files that have no poll of their own.
+    const default_bits = abi.Poll.KEVENT_POLL_IN | abi.Poll.KEVENT_POLL_OUT |
+        abi.Poll.KEVENT_POLL_RDNORM | abi.Poll.KEVENT_POLL_WRNORM;
+    const bits = sys.pollNow(fd, default_bits);
+    if (bits & nval != 0) return error.BADF;
+    if (bits != default_bits) return true;
+    return switch ((try sys.identify(fd)).kind) {
+        .socket => true,
+        .regular, .directory => false,
+        .other => sys.hasPoll(fd),
+    };
+}
+
+/// Nothing will be heard of this storage any more.
+fn breakInterests(queue: *Queue, index: u32, err: Error) void {
+    var interest = queue.storages.at(index).interests.head;
+    while (interest != none) : (interest = queue.kevents.at(interest).storage_next) queue.breakUp(interest, err);
+}

@@ -222,6 +222,36 @@ pub fn pollNow(fd: Fd, bits: u32) u32 {
     }
 }
 
+// --- io_uring --------------------------------------------------------------------------------
+
+/// `params` is laid out in `io_uring.zig`. The descriptor is close-on-exec by itself.
+pub fn ringSetup(entries: u32, params: *anyopaque) Error!Fd {
+    return @intCast(try result(.io_uring_setup, linux.syscall2(.io_uring_setup, entries, arg(params))));
+}
+
+/// ETIMEDOUT when the wait ended without a completion; EOVERFLOW when completions were lost.
+pub fn ringEnter(ring: Fd, submit: u32, least: u32, flags: u32, argument: ?*const anyopaque, argument_bytes: usize) Error!void {
+    const ETIME: i64 = 62;
+    const EBADR: i64 = 53;
+    const raw = linux.syscall6(.io_uring_enter, arg(ring), submit, least, flags, arg(argument), argument_bytes);
+    const signed: i64 = @bitCast(raw);
+    if (signed == -ETIME) return error.TIMEDOUT;
+    if (signed == -EBADR) return error.OVERFLOW;
+    _ = try result(.io_uring_enter, raw);
+}
+
+pub fn ringRegister(ring: Fd, operation: u32, argument: ?*const anyopaque, count: u32) Error!void {
+    _ = try result(.io_uring_register, linux.syscall4(.io_uring_register, arg(ring), operation, arg(argument), count));
+}
+
+/// Whether the file behind a descriptor has a poll of its own, that is, may be not ready.
+pub fn hasPoll(fd: Fd) bool {
+    const epoll = epollCreate() catch return true;
+    defer close(epoll);
+    epollControl(epoll, .add, fd, 0, 0) catch |err| return err != error.PERM;
+    return true;
+}
+
 // --- sockets ---------------------------------------------------------------------------------
 
 const AF_UNIX = 1;
