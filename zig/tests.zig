@@ -19,6 +19,7 @@ test {
     _ = @import("registry.zig");
     _ = @import("ring.zig");
     _ = @import("source.zig");
+    _ = @import("source/inode_test.zig");
     _ = @import("source/process_test.zig");
     _ = @import("source/signal_test.zig");
     _ = @import("storage.zig");
