@@ -1,4 +1,5 @@
 import type { SYMBOLS } from "./abi.ts";
+import { check } from "./errors.ts";
 
 /** A view that goes over the border as a pointer; its memory must be an explicit buffer. */
 export type Bytes = Uint8Array<ArrayBufferLike>;
@@ -47,3 +48,20 @@ export interface Dialect {
 
 /** Passed where a call takes a buffer and there is none: the size that goes with it is 0. */
 export const NO_BYTES: Bytes = new Uint8Array(new ArrayBuffer(8), 0, 0);
+
+/** Room for the JSON that the library answers with. */
+const ANSWER_BYTES = 16384;
+
+/**
+ * Asks the library about itself or about a queue.
+ *
+ * @param calls The native calls.
+ * @param fd The queue's descriptor; -1 for the library.
+ * @returns What it answers, parsed.
+ * @throws {KeventError} EBADF when `fd` is no queue.
+ */
+export function askLibrary(calls: Calls, fd: number): unknown {
+  const bytes = new Uint8Array(new ArrayBuffer(ANSWER_BYTES));
+  const length = check(calls.kevent_info(fd, bytes, ANSWER_BYTES), "ask for info", "kevent_info");
+  return JSON.parse(new TextDecoder().decode(bytes.subarray(0, length)));
+}

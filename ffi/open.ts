@@ -5,7 +5,7 @@ import {
   RING_HEADER_BYTES,
   RING_LINE_BYTES,
 } from "./abi.ts";
-import type { Calls, Dialect, Library } from "./library.ts";
+import { askLibrary, type Calls, type Dialect, type Library } from "./library.ts";
 
 /** Where to look first: set by people who build the library themselves. */
 const VARIABLE = "KEVENT_LIBRARY";
@@ -114,19 +114,26 @@ function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "";
 }
 
-/** Sizes are baked into both sides: one wrong offset would make a ring of nonsense. */
+/** Sizes of records and structs, in the order in which the library says its own. */
+const SIZES = [RECORD_BYTES, PARAMS_BYTES, RING_HEADER_BYTES, RING_LINE_BYTES];
+
+/** Both sides have them baked in: one wrong offset would make nonsense of every record. */
 function checkAbi(calls: Calls, path: string): void {
   const version = calls.kevent_abi_version();
   if (version !== ABI_VERSION) {
-    throw new Error(
-      `Cannot use the kevent library ${path}: its ABI version is ${version}, this code needs ` +
-        `${ABI_VERSION} (rebuild it with "zig build" or reinstall the package)`,
-    );
+    throw mismatch(path, `its ABI version is ${version}, this code needs ${ABI_VERSION}`);
   }
-  const sizes = [RECORD_BYTES, PARAMS_BYTES, RING_HEADER_BYTES, RING_LINE_BYTES];
-  if (sizes.some((size) => size % 4 !== 0) || RECORD_BYTES !== 40) {
-    throw new Error(`Cannot use the kevent library ${path}: ffi/abi.ts is damaged`);
+  const { sizes = [] } = askLibrary(calls, -1) as { sizes?: readonly number[] };
+  if (SIZES.some((size, index) => sizes[index] !== size)) {
+    throw mismatch(path, `its sizes are ${sizes.join(" ")}, this code needs ${SIZES.join(" ")}`);
   }
+}
+
+function mismatch(path: string, detail: string): Error {
+  return new Error(
+    `Cannot use the kevent library ${path}: ${detail} ` +
+      `(rebuild it with "zig build" or reinstall the package)`,
+  );
 }
 
 function notFound(dialect: Dialect, failures: readonly Failure[], named: boolean): Error {

@@ -4,8 +4,9 @@
  * @module
  */
 import { KEVENT_CLOCK_MONOTONIC } from "../ffi/abi.ts";
+import { askLibrary } from "../ffi/library.ts";
 import { currentRuntime } from "./host.ts";
-import { type Info, infoOf } from "./queue.ts";
+import { Queue } from "./queue.ts";
 
 export * from "../ffi/abi.ts";
 export * from "../ffi/aliases.ts";
@@ -18,17 +19,37 @@ export { Inode, type InodeEvent } from "./inode.ts";
 export { Loop, type LoopOptions, type RunMode, type Slot } from "./loop.ts";
 export { Poll } from "./poll.ts";
 export { Process, type ProcessEnd } from "./process.ts";
-export { type Info, Queue, type QueueOptions, type SharedQueue } from "./queue.ts";
+export { Queue, type QueueInfo, type QueueOptions, type SharedQueue } from "./queue.ts";
 export { Signal } from "./signal.ts";
 export { Connection, type ConnectionHandlers, type ListenOptions, Server } from "./socket.ts";
 export { Timer } from "./timer.ts";
 export { type SharedTrigger, triggerShared, User } from "./user.ts";
 
+/** Version of this package. */
+export const version = "0.1.0";
+
+/** What kevent says about itself. */
+export interface Info {
+  /** Version of this package. */
+  readonly version: string;
+  /** Path of the opened library. */
+  readonly library: string;
+  /** Version of the binary interface. */
+  readonly abi: number;
+  /** Types of events this build knows. */
+  readonly sources: readonly string[];
+  /** Back-end that a new queue gets: `"epoll"`, `"io_uring"` or `"simulated"`. */
+  readonly backend: string;
+  /** Why that one. */
+  readonly reason: string;
+  /** Features of the kernel that the back-end found. */
+  readonly features: Readonly<Record<string, unknown>>;
+}
+
 /**
- * What the library is and what it found: version, back-end with the reason for it, features of
- * the kernel.
+ * What the library is and what it found.
  *
- * @returns The answers.
+ * @returns Version, back-end with the reason for it, features of the kernel.
  *
  * @example
  * ```ts
@@ -39,7 +60,11 @@ export { type SharedTrigger, triggerShared, User } from "./user.ts";
  */
 export function info(): Info {
   const { calls, path } = currentRuntime().library;
-  return { ...infoOf(calls, -1), library: path };
+  const { abi, sources } = askLibrary(calls, -1) as Pick<Info, "abi" | "sources">;
+  // The choice is made when a queue is: by the environment, then by probing.
+  using queue = new Queue();
+  const { backend, reason, features } = queue.info();
+  return { version, library: path, abi, sources, backend, reason, features };
 }
 
 /**
@@ -58,11 +83,4 @@ export function info(): Info {
  */
 export function now(clock: number = KEVENT_CLOCK_MONOTONIC): number {
   return currentRuntime().library.calls.kevent_now(clock);
-}
-
-/**
- * @returns Version of the library in use, such as `"0.1.0"`.
- */
-export function version(): string {
-  return info().version;
 }

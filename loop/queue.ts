@@ -31,7 +31,7 @@ import {
   RING_ENTRIES_MAX,
 } from "../ffi/abi.ts";
 import { check, checkWhole, KeventError } from "../ffi/errors.ts";
-import { type Bytes, type Calls, type Library, NO_BYTES } from "../ffi/library.ts";
+import { askLibrary, type Bytes, type Calls, type Library, NO_BYTES } from "../ffi/library.ts";
 import {
   brokenError,
   EVENT,
@@ -70,8 +70,6 @@ const NAMES_DEFAULT = 64 * 264;
 const NAMES_MIN = 260;
 /** The largest name area: offsets into it are u32, and one must stay free for "no name". */
 const NAMES_MAX = 1 << 30;
-/** Room for the JSON of `kevent_info`. */
-const INFO_BYTES = 16384;
 const U32_MAX = 0xffffffff;
 
 const BACKENDS = {
@@ -123,14 +121,22 @@ export interface SharedQueue {
   readonly entries: number;
 }
 
-/** What a queue reports about itself or, without one, about the library. */
-export interface Info {
-  /** Version of the library. */
-  readonly version: string;
-  /** Back-end in use, or the one a new queue would get. */
+/** What a queue reports about itself. */
+export interface QueueInfo {
+  /** `"epoll"`, `"io_uring"` or `"simulated"`. */
   readonly backend: string;
-  /** Counters and features; their names are documented in docs/design.md. */
-  readonly [name: string]: unknown;
+  /** Why that one. */
+  readonly reason: string;
+  /** Features of the kernel that the back-end found. */
+  readonly features: Readonly<Record<string, unknown>>;
+  /** Whether only one thread drives it. */
+  readonly single: boolean;
+  /** Registrations it holds. */
+  readonly registrations: number;
+  /** Those that are ready and not handed out. */
+  readonly ready: number;
+  /** What it did since the start. */
+  readonly counters: Readonly<Record<string, number>>;
 }
 
 /** The memory of a queue. */
@@ -517,9 +523,9 @@ export class Queue implements Disposable {
    * @returns Back-end, reason for it, kernel features, counters.
    * @throws {KeventError} EBADF after `close`.
    */
-  info(): Info {
+  info(): QueueInfo {
     this.#checkOpen("ask for info");
-    return infoOf(this.#calls, this.fd);
+    return askLibrary(this.#calls, this.fd) as QueueInfo;
   }
 
   /**
@@ -705,17 +711,4 @@ function paramsOf(options: QueueOptions, entries: number, memory: Memory): Bytes
   view.setUint32(PARAMS_SEED_LOW, seed % 2 ** 32, true);
   view.setUint32(PARAMS_SEED_HIGH, Math.floor(seed / 2 ** 32), true);
   return new Uint8Array(view.buffer);
-}
-
-/**
- * Asks the library about itself or about a queue.
- *
- * @param calls The native calls.
- * @param fd The queue's descriptor; -1 for the library.
- * @returns What it answers.
- */
-export function infoOf(calls: Calls, fd: number): Info {
-  const bytes = new Uint8Array(new ArrayBuffer(INFO_BYTES));
-  const length = check(calls.kevent_info(fd, bytes, INFO_BYTES), "ask for info", "kevent_info");
-  return JSON.parse(decoder.decode(bytes.subarray(0, length))) as Info;
 }

@@ -101,6 +101,17 @@ describe("open", () => {
     );
   });
 
+  test("a library with records of another size is refused", () => {
+    const answer = new TextEncoder().encode(JSON.stringify({ sizes: [48, 40, 8, 64] }));
+    const kevent_info = (_fd: number, bytes: Uint8Array): number => {
+      bytes.set(answer);
+      return answer.length;
+    };
+    expect(() => openLibrary(dialect({ open: () => ({ ...calls, kevent_info }) }))).toThrow(
+      "its sizes are 48 40 8 64, this code needs 40 40 8 64",
+    );
+  });
+
   test("other platforms are told that there is no build", () => {
     for (const platform of [{ os: "darwin", arch: "aarch64" }, { os: "linux", arch: "riscv64" }]) {
       expect(() => openLibrary(dialect({ platform }))).toThrow(

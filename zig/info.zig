@@ -8,7 +8,11 @@ const sources = @import("source.zig");
 
 pub fn ofLibrary(buffer: []u8) Error!i32 {
     var text: Text = .{ .buffer = buffer };
-    text.print("{{\"abi\":{d},\"sources\":[", .{abi.version});
+    // Sizes are checked by whoever opens the library, besides the version.
+    text.print("{{\"abi\":{d},\"sizes\":[{d},{d},{d},{d}],\"sources\":[", .{
+        abi.version,             @sizeOf(abi.Ukevent),      @sizeOf(abi.Params),
+        @sizeOf(abi.KeventRing), @sizeOf(abi.RingProducer),
+    });
     var first = true;
     for (sources.table) |entry| {
         const source = entry orelse continue;

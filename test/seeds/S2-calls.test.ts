@@ -264,7 +264,7 @@ describe("S2 kevent_ctl", () => {
     expect(queue.ctl(KEVENT_CTL_ADD, records)).toBe(100);
     expect(() => queue.ctl(KEVENT_CTL_ADD, records, 101)).toThrow("EINVAL");
     expect(calls.kevent_ctl(queue.fd, KEVENT_CTL_ADD, 2 ** 31, records.bytes)).toBe(-22);
-    expect(queue.info()["registrations"]).toBe(100);
+    expect(queue.info().registrations).toBe(100);
   });
 
   test("S2-22 S2-23 a bad element is marked BROKEN in place and the others are processed", () => {
