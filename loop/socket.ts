@@ -275,6 +275,8 @@ export class Connection extends Handle {
     this.#connecting = false;
     this.#watch();
     this.#handlers.open?.(this);
+    // It may have been ended before it began.
+    this.#shutWhenSent();
   }
 
   #read(): void {
