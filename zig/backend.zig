@@ -129,6 +129,14 @@ pub const Backend = union(enum) {
             inline else => |*b| b.now(clock),
         };
     }
+
+    /// The clocks move only when told to: see `simulated.zig`.
+    pub fn standsStill(backend: *const Backend) bool {
+        return switch (backend.*) {
+            .simulated => |*simulated| simulated.manual,
+            else => false,
+        };
+    }
 };
 
 /// Methods that each back-end has, with the type it must have. Checked below at compile time.

@@ -321,6 +321,7 @@ pub export fn kevent_simulate(fd: i32, op: u32, value: f64) callconv(.c) i32 {
 fn simulate(fd: i32, op: u32, value: f64) Error!i32 {
     const call = try Call.begin(fd, .owner);
     defer call.end();
+    defer call.settle();
     switch (call.queue.backend) {
         .simulated => |*backend| return backend.steer(call.queue, op, value),
         else => return error.NOTSUP,

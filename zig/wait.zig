@@ -64,6 +64,8 @@ pub const Deadline = struct {
     fn left(deadline: Deadline, queue: *Queue) ?u64 {
         const at = deadline.at_ns orelse return null;
         if (at == 0) return 0;
+        // A clock that stands still never gets there.
+        if (queue.backend.standsStill()) return 0;
         return at -| queue.backend.now(.monotonic);
     }
 };

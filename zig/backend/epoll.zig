@@ -20,6 +20,9 @@ const rounds_max = 8;
 const notice: Token = .{ .index = 0xffff_fff0, .generation = 0 };
 const clocks = [2]Token{ .{ .index = 0xffff_fff1, .generation = 0 }, .{ .index = 0xffff_fff2, .generation = 0 } };
 
+pub const notice_token: u64 = @bitCast(notice);
+pub const monotonic_token: u64 = @bitCast(clocks[@backingInt(sys.ClockId.monotonic)]);
+
 pub const Epoll = struct {
     epoll: sys.Fd,
     /// Readable while the ready list has something, or after an interrupt.
@@ -136,12 +139,12 @@ pub const Epoll = struct {
         return sys.epollWait(self.epoll, events, limit_ns);
     }
 
-    fn dispatch(self: *Epoll, queue: *Queue, event: sys.EpollEvent) Error!void {
+    pub fn dispatch(self: *Epoll, queue: *Queue, event: sys.EpollEvent) Error!void {
         const token: Token = @bitCast(event.token);
-        if (event.token == @as(u64, @bitCast(notice))) {
+        if (event.token == notice_token) {
             self.notice_set = true;
             self.setReady(false);
-        } else if (event.token == @as(u64, @bitCast(clocks[@backingInt(sys.ClockId.monotonic)]))) {
+        } else if (event.token == monotonic_token) {
             self.timers[@backingInt(sys.ClockId.monotonic)].known = false;
         } else if (event.token == @as(u64, @bitCast(clocks[@backingInt(sys.ClockId.wall)]))) {
             self.wallFired(queue);
