@@ -260,6 +260,10 @@ pub const Queue = struct {
         queue.unready(index);
         kevent.event.req_flags = record.req_flags;
         kevent.event.event = record.event;
+        // Neither what it missed nor that it broke belongs to what it is from now on.
+        kevent.event.ret_flags = 0;
+        kevent.event.ret_data = 0;
+        kevent.event.ret_extra = 0;
         kevent.fired = 0;
         kevent.state.forced = false;
         queue.reenqueue(source, index) catch |err| {
