@@ -139,9 +139,13 @@ const Call = struct {
     /// For a queue that others may poll at any time.
     fn settle(call: Call) void {
         if (call.queue.single or call.queue.closed) return;
-        // Whoever sleeps in the back-end does this when it leaves, but must know the next deadline.
-        if (call.queue.waiters.leader != null) return call.queue.setTimers() catch {};
-        call.queue.makePollable() catch {};
+        if (call.queue.waiters.leader == null) {
+            // If that fails, whoever polls comes and is told.
+            call.queue.makePollable() catch call.queue.backend.setReady(true);
+        } else {
+            // Somebody sleeps in the back-end for all, and knows nothing of the change yet.
+            call.queue.update() catch call.queue.backend.interrupt();
+        }
     }
 };
 

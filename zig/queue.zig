@@ -546,10 +546,15 @@ pub const Queue = struct {
     /// At the end of a call: the descriptor must be readable exactly when a collect would find
     /// something. The queue of a single thread promises that only while it sleeps. S4-25.
     pub fn makePollable(queue: *Queue) Error!void {
-        try queue.lookAround();
-        try queue.setTimers();
+        try queue.update();
         try queue.backend.flush(queue);
         queue.backend.setReady(queue.ready_count > 0);
+    }
+
+    /// Take in what needs no back-end, and let whoever sleeps in it know when to wake.
+    pub fn update(queue: *Queue) Error!void {
+        try queue.lookAround();
+        try queue.setTimers();
     }
 
     /// All promises of the lists at once; for tests and fuzzers. S1-1.

@@ -127,6 +127,8 @@ pub const Simulated = struct {
 
     pub fn setTimer(self: *Simulated, clock: sys.ClockId, deadline_ns: ?u64) Error!void {
         self.deadlines[@backingInt(clock)] = deadline_ns;
+        // Somebody sleeps until what was the next deadline before.
+        if (self.flowing_since_ns != null) try self.setTimerfd();
     }
 
     /// Nanoseconds until the earlier of these deadlines; null without.
@@ -152,6 +154,10 @@ pub const Simulated = struct {
 
     /// Set the timerfd, for those who poll the descriptor.
     pub fn flush(self: *Simulated, _: *Queue) Error!void {
+        return self.setTimerfd();
+    }
+
+    fn setTimerfd(self: *Simulated) Error!void {
         const deadlines: [2]?u64 = if (self.manual) @splat(null) else self.deadlines;
         if (self.armed) |armed| if (std.meta.eql(armed, deadlines)) return;
         const real_ns = if (self.untilNext(deadlines)) |ns| sys.now(.monotonic) +| ns else null;
@@ -328,7 +334,7 @@ pub const Simulated = struct {
                 self.manual = whole == 1;
                 // The timerfd must not go on in real time.
                 self.armed = null;
-                try self.flush(queue);
+                try self.setTimerfd();
             },
             abi.Simulate.KEVENT_SIMULATE_FAULTS_PER_MILLE => {
                 if (whole < 0 or whole > 1000) return error.INVAL;
