@@ -36,6 +36,13 @@ pub const Waiters = struct {
         place.* = waiter.next;
     }
 
+    fn countWoken(waiters: *const Waiters) u32 {
+        var count: u32 = 0;
+        var waiter = waiters.first;
+        while (waiter) |w| : (waiter = w.next) count += @intFromBool(w.woken);
+        return count;
+    }
+
     fn firstAsleep(waiters: *Waiters) ?*Waiter {
         var waiter = waiters.first;
         while (waiter) |w| : (waiter = w.next) if (!w.woken) return w;
@@ -144,9 +151,11 @@ fn depart(queue: *Queue, me: *Waiter) void {
     queue.waiters.leave(me);
     if (queue.closed) return;
     const next = queue.waiters.firstAsleep() orelse return;
-    if (queue.ready_count > 0) next.woken = true;
+    // Those who were woken already will come for as many events.
+    const left_over = queue.ready_count > queue.waiters.countWoken();
+    if (left_over) next.woken = true;
     // Even without an event it must know that the lead is free.
-    if (queue.ready_count > 0 or queue.waiters.leader == null) rouse(queue, next);
+    if (left_over or queue.waiters.leader == null) rouse(queue, next);
 }
 
 fn rouse(queue: *Queue, waiter: *Waiter) void {
