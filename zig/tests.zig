@@ -25,6 +25,7 @@ test {
     _ = @import("storage.zig");
     _ = @import("sync.zig");
     _ = @import("wait.zig");
+    _ = @import("wait_test.zig");
     _ = @import("wake.zig");
     _ = @import("wheel.zig");
 }
