@@ -720,10 +720,10 @@ fn crowded(bed: *Bed) !void {
     for (&producers, 1..) |*thread, name| thread.* = try std.Thread.spawn(.{}, Crowd.produce, .{ &shared, @as(u32, @intCast(name)) });
     for (producers) |thread| thread.join();
     while (shared.handed_out.load(.acquire) < 2 * Crowd.rounds) t.pause(ms / 4);
+    t.untilWaiting(bed.fd, 3);
     shared.ended.store(true, .release);
     // Each kick ends one wait.
     for (0..3) |n| {
-        t.untilWaiting(bed.fd, @intCast(3 - n));
         _ = exports.kevent_ctl(bed.fd, Command.KEVENT_CTL_READY, 0, null);
         t.untilWaiting(bed.fd, @intCast(2 - n));
     }
