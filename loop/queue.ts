@@ -176,6 +176,9 @@ export class Queue implements Disposable {
   readonly #entries: number;
   readonly #adopted: boolean;
   readonly #onBroken: ((words: Uint32Array, at: number) => void) | undefined;
+  readonly #words: Uint32Array;
+  // Changes that may be written before somebody must look: 0 when none may be at all.
+  #room: number;
   #pending = 0;
   #committed = 0;
   #simulated: boolean | undefined;
@@ -193,6 +196,8 @@ export class Queue implements Disposable {
     this.#entries = options.adopt?.entries ?? entriesOf(options);
     this.#memory = allocate(options, this.#entries);
     this.changes = this.#memory.changes;
+    this.#words = this.changes.words;
+    this.#room = this.#adopted ? 0 : this.changes.length;
     this.#nameView = new DataView(this.#memory.names.buffer);
     this.fd = options.adopt?.fd ?? setup(this.#calls, options, this.#entries, this.#memory);
     const ring = this.#memory.ring;
@@ -447,9 +452,8 @@ export class Queue implements Disposable {
     user0: number,
     user1: number,
   ): void {
-    if (this.#pending === this.changes.length) this.apply();
-    else this.#checkOwner("write change");
-    const { words } = this.changes;
+    if (this.#pending >= this.#room) this.#makeRoom();
+    const words = this.#words;
     const at = this.#pending++ * RECORD_WORDS;
     words[at + ID_0] = id0;
     words[at + ID_1] = id1;
@@ -461,6 +465,11 @@ export class Queue implements Disposable {
     words[at + RET_EXTRA] = 0;
     words[at + USER_0] = user0;
     words[at + USER_1] = user1;
+  }
+
+  #makeRoom(): void {
+    this.#checkOwner("write change");
+    this.apply();
   }
 
   /**
@@ -561,6 +570,7 @@ export class Queue implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#room = 0;
     if (this.#adopted) return;
     this.#calls.kevent_close(this.fd);
     // Only now nobody writes to the memory any more.
