@@ -186,6 +186,11 @@ pub fn open(backend: *Backend, wanted: u32, config: Config) Error!Choice {
         // A misspelt name must not be taken for a wish to have the default.
         if (name.len > 0 and !std.mem.eql(u8, name, "auto")) return error.INVAL;
     }
+    return openBest(backend, config);
+}
+
+/// The best back-end that this kernel, or who watches over it, lets us have.
+pub fn openBest(backend: *Backend, config: Config) Error!Choice {
     return use(backend, "io_uring", config, "probed: io_uring works here") catch |err| switch (err) {
         error.NOSYS => use(backend, "epoll", config, "io_uring: not in this kernel (ENOSYS)"),
         error.PERM => use(backend, "epoll", config, "io_uring: denied by seccomp or kernel.io_uring_disabled (EPERM)"),

@@ -5,6 +5,7 @@ const std = @import("std");
 test {
     _ = @import("abi.zig");
     _ = @import("backend.zig");
+    _ = @import("backend/uring_test.zig");
     _ = @import("errors.zig");
     _ = @import("exports.zig");
     _ = @import("helper.zig");

@@ -67,6 +67,8 @@ pub const Uring = struct {
     /// Storages to ask (those with `flags.listed`), and perhaps some that are gone.
     again: pools.Array(u32),
     again_count: u32 = 0,
+    /// The same list while it is worked on: what comes up meanwhile goes into the other.
+    asking: pools.Array(u32),
     /// The next moment on the monotonic clock that matters, and the one the kernel was told.
     deadline_ns: ?u64 = null,
     timeout_ns: ?u64 = null,
@@ -102,7 +104,16 @@ pub const Uring = struct {
         try ring.registerEventfd(event);
         var again: pools.Array(u32) = try .init(storages_most);
         errdefer again.deinit();
-        self.* = .{ .ring = ring, .single = config.single, .event = event, .bell = bell, .again = again };
+        var asking: pools.Array(u32) = try .init(storages_most);
+        errdefer asking.deinit();
+        self.* = .{
+            .ring = ring,
+            .single = config.single,
+            .event = event,
+            .bell = bell,
+            .again = again,
+            .asking = asking,
+        };
         try self.pollOwn(self.bell, .bell);
         try self.submit();
         // Operations may be denied one by one, which shows only when one is tried.
@@ -132,6 +143,7 @@ pub const Uring = struct {
         self.ring.close();
         if (self.wall.fd >= 0) sys.close(self.wall.fd);
         self.again.deinit();
+        self.asking.deinit();
         sys.close(self.bell);
         sys.close(self.event);
         self.* = undefined;
@@ -165,6 +177,7 @@ pub const Uring = struct {
             return .always;
         }
         try self.again.reach(index);
+        try self.asking.reach(index);
         const reopened = storage.flags.armed and self.isAnotherFile(storage, index);
         self.disarm(storage, index);
         storage.flags.armed = false;
@@ -281,13 +294,15 @@ pub const Uring = struct {
 
     /// Take what is there without waiting; how many listed storages had something.
     fn look(self: *Uring, queue: *Queue, found: Found) Error!u32 {
-        if (self.ring.unsubmitted() > 0 or self.ring.hasHidden()) try self.enter(queue, null);
+        var hits: u32 = 0;
         for (0..rounds_max) |_| {
+            if (self.ring.unsubmitted() > 0 or self.ring.hasHidden()) try self.enter(queue, null);
             try self.reap(queue, .doubtful);
-            if (!self.ring.hasOverflown()) break;
-            try self.enter(queue, null);
+            hits = try self.ask(queue, found);
+            // Those asked may have got a new poll, whose first report counts.
+            if (self.ring.unsubmitted() == 0 and !self.ring.hasOverflown()) break;
         }
-        return self.ask(queue, found);
+        return hits;
     }
 
     fn sleep(self: *Uring, queue: *Queue, limit_ns: ?u64) Error!void {
@@ -404,49 +419,45 @@ pub const Uring = struct {
 
     const batch = 256;
 
-    /// Ask all listed storages, each batch with one call; how many had something. The others leave the list:
-    /// their polls will tell.
+    /// Ask all listed storages, each batch with one call; how many had something. The others leave the
+    /// list: their polls will tell.
     fn ask(self: *Uring, queue: *Queue, found: Found) Error!u32 {
-        const end = self.again_count;
-        var start: u32 = 0;
-        var kept: u32 = 0;
+        if (self.again_count == 0) return 0;
+        std.mem.swap(pools.Array(u32), &self.again, &self.asking);
+        const listed = self.asking.items[0..self.again_count];
+        self.again_count = 0;
         var hits: u32 = 0;
-        // Also when it fails: what was not asked stays in the list.
-        defer {
-            const rest = self.again.items[start..self.again_count];
-            std.mem.copyForwards(u32, self.again.items[kept..][0..rest.len], rest);
-            self.again_count = kept + @as(u32, @intCast(rest.len));
-        }
-        while (start < end) {
+        var start: usize = 0;
+        errdefer for (listed[start..]) |index| self.listAgain(queue, index);
+        while (start < listed.len) : (start += batch) {
             var asked: Asked = .{};
-            const stop = @min(start + batch, end);
-            for (self.again.items[start..stop]) |index| asked.add(queue, index);
-            try asked.poll();
-            start = stop;
+            for (listed[start..@min(start + batch, listed.len)]) |index| asked.add(queue, index);
+            hits += try asked.poll();
             for (asked.fds[0..asked.count], asked.indexes[0..asked.count]) |fd, index| {
-                try self.answer(queue, index);
-                if (fd.revents == 0) continue;
-                hits += 1;
-                if (fd.revents & nval != 0) {
-                    self.vanished(queue, index);
-                } else if (found == .report) {
-                    const storage = queue.storages.at(index);
-                    _ = queue.activity(.{ .index = index, .generation = storage.generation }, fd.revents);
-                } else {
-                    queue.storages.at(index).flags.listed = true;
-                    self.again.items[kept] = index;
-                    kept += 1;
-                }
+                try self.answer(queue, index, fd.revents, found);
             }
         }
         return hits;
     }
 
-    /// A storage was asked: from now on its poll must tell, so it must have one.
-    fn answer(self: *Uring, queue: *Queue, index: u32) Error!void {
+    fn listAgain(self: *Uring, queue: *Queue, index: u32) void {
         const storage = queue.storages.at(index);
+        if (!storage.flags.listed) return;
         storage.flags.listed = false;
+        self.list(queue, index);
+    }
+
+    fn answer(self: *Uring, queue: *Queue, index: u32, bits: u16, found: Found) Error!void {
+        const storage = queue.storages.at(index);
+        // From now on its poll must tell, so it must have one.
         if (!storage.flags.polled) try self.arm(storage, index);
+        storage.flags.listed = false;
+        if (bits == 0) return;
+        if (bits & nval != 0) return self.vanished(queue, index);
+        switch (found) {
+            .report => _ = queue.activity(.{ .index = index, .generation = storage.generation }, bits),
+            .keep => self.list(queue, index),
+        }
     }
 
     /// The descriptor was closed while registered: let the file go, and say so.
@@ -471,13 +482,13 @@ pub const Uring = struct {
             asked.count += 1;
         }
 
-        fn poll(asked: *Asked) Error!void {
-            while (asked.count > 0) {
-                _ = sys.poll(asked.fds[0..asked.count], 0) catch |err| switch (err) {
+        fn poll(asked: *Asked) Error!u32 {
+            if (asked.count == 0) return 0;
+            while (true) {
+                return @intCast(sys.poll(asked.fds[0..asked.count], 0) catch |err| switch (err) {
                     error.INTR => continue,
                     else => return err,
-                };
-                return;
+                });
             }
         }
     };
@@ -545,18 +556,21 @@ pub const Uring = struct {
         };
     }
 
+    /// A clock was set and has gone off since, so what is due must be collected.
+    fn clockRang(self: *const Uring) bool {
+        return !self.wall.known or (self.deadline_ns != null and self.timeout_ns == null);
+    }
+
     // --- the descriptor, and sleeping elsewhere ----------------------------------------------
 
     pub fn flush(self: *Uring, queue: *Queue) Error!void {
         try self.sendTimeout();
         var waiting = try self.look(queue, .keep) > 0;
-        // Polls that had ended were prepared anew.
-        if (self.ring.unsubmitted() > 0) try self.enter(queue, null);
         if (self.dirty) _ = sys.eventfdClear(self.event);
         self.dirty = false;
         if (!self.notifying) self.ring.notify(true);
         self.notifying = true;
-        waiting = waiting or self.ring.hasHidden() or self.ring.hasCompletions();
+        waiting = waiting or self.clockRang() or self.ring.hasHidden() or self.ring.hasCompletions();
         if (waiting) self.setReady(true);
     }
 
