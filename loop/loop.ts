@@ -234,8 +234,10 @@ export class Loop implements Disposable {
   apply(): void {
     if (this.#closed || this.queue.pending + this.#applied.length === 0) return;
     this.#waiting = this.queue.apply();
+    // The library takes any turn for being awake, so the wake-up must be asked for again.
+    this.#asleep = false;
     this.#tellApplied();
-    if (this.#waiting > 0) this.#changed();
+    this.#changed();
   }
 
   /**

@@ -113,6 +113,27 @@ describe("loop", () => {
     timer.close();
   });
 
+  test("what apply finds ready is dispatched, and the loop sleeps again", async () => {
+    using loop = new Loop();
+    using fds = pipe();
+    let events = 0;
+    const poll = new Poll(loop, fds.a).start(KEVENT_POLL_IN, () => {
+      events++;
+      read(fds.a);
+    });
+    await sleep(5);
+    write(fds.b);
+    const other = new Timer(loop).start(() => {}, 60_000);
+    loop.apply();
+    await until(() => events === 1);
+    other.stop();
+    loop.apply();
+    await sleep(5);
+    write(fds.b);
+    await until(() => events === 2);
+    poll.close();
+  });
+
   test("more changes than the change area holds", async () => {
     using loop = new Loop({ changes: 4, entries: 8 });
     let fired = 0;
