@@ -269,7 +269,7 @@ pub const Uring = struct {
     pub fn poll(self: *Uring, queue: *Queue, limit_ns: ?u64) Error!void {
         self.quieten();
         // What came while the script was awake may have been consumed since: it is asked.
-        if (limit_ns == 0 or self.ring.hasHidden() or self.ring.hasCompletions()) {
+        if (limit_ns == 0 or self.ring.hasHidden() or self.ring.hasCompletions() or self.ring.lost() != self.lost) {
             _ = try self.look(queue, .report);
             return;
         }
@@ -297,6 +297,7 @@ pub const Uring = struct {
         var hits: u32 = 0;
         for (0..rounds_max) |_| {
             if (self.ring.unsubmitted() > 0 or self.ring.hasHidden()) try self.enter(queue, null);
+            if (self.ring.lost() != self.lost) self.recover(queue);
             try self.reap(queue, .doubtful);
             hits = try self.ask(queue, found);
             // Those asked may have got a new poll, whose first report counts.
@@ -336,7 +337,6 @@ pub const Uring = struct {
             error.OVERFLOW => {},
             else => return err,
         };
-        if (self.ring.lost() != self.lost) self.recover(queue);
     }
 
     fn wait(self: *Uring, queue: *Queue, limit_ns: u64) Error!void {
