@@ -7,10 +7,10 @@
 //!     insert -> slots of a coarse level -> slots of finer levels -> run -> popped
 //!                                          insert -> heap ------------^
 //!
-//! - *Levels* of 256 slots; a slot of one spans 64 slots of the one below. A level looks ahead by
-//!   its own length from the cursor rather than up to a fixed border, so four slots of 64 are open at
-//!   a time and what falls down a level at once is 1/256 of a level, not all of it.
-//! - A *slot* is an unordered list of chunks of 15 entries, of which only the first is partly filled.
+//! - *Levels* of 512 slots; a slot of one spans 16 slots of the one below. A level looks ahead by
+//!   its own length from the cursor rather than up to a fixed border. So a slot is at most 1/32 as
+//!   long as it is far ahead, which bounds the pause when its entries fall down a level together.
+//! - A *slot* is an unordered list of chunks of 16 entries, of which only the first is partly filled.
 //!   Removal fills the hole with the slot's last entry.
 //! - The *run* is one tick (about a millisecond), sorted, then consumed in sequence. A tick with too
 //!   many entries to sort at once is first split by a radix (*dense* levels).
@@ -34,9 +34,9 @@ const timers_most: u32 = 1 << 24;
 const tick_shift = 20;
 const tick_bits = 64 - tick_shift;
 
-const level_slots_shift = 8;
+const level_slots_shift = 9;
 const level_slots = 1 << level_slots_shift;
-const step_shift = 6;
+const step_shift = 4;
 /// Enough that the last one looks ahead over all of u64.
 const levels = (tick_bits - level_slots_shift + step_shift - 1) / step_shift + 1;
 
@@ -60,25 +60,21 @@ const Entry = extern struct {
     kevent: u32,
 };
 
-const chunk_entries = 15;
+const chunk_entries = 16;
+const Chunk = [chunk_entries]Entry;
 
-const Chunk = extern struct {
+/// What there is to know about a chunk. Not in it, because a removal then waits for one line of
+/// far memory less: these are few enough to stay near.
+const Link = struct {
     pub const free_link = "next";
 
-    slot: u32,
-    /// The chunk that was filled before this one; free list of the pool.
+    /// The chunk that was filled before this one, 0 for none; free list of the pool.
     next: u32,
-    reserved: [2]u32,
-    entries: [chunk_entries]Entry,
+    slot: u32,
 };
 
-comptime {
-    // So that a position is an index into all chunks seen as entries, the headers included.
-    assert(@sizeOf(Chunk) == 16 * @sizeOf(Entry));
-}
-
 const Slot = struct {
-    /// Position of the entry that was added last; 0 (a header) when empty.
+    /// Position of the entry that was added last; 0 when empty.
     last: u32,
     count: u32,
     /// No entry is earlier. Too low after the earliest was removed.
@@ -159,21 +155,26 @@ pub const Wheel = struct {
     dense_start: u64 = 0,
     dense_order: u32 = 0,
 
-    chunks: pools.Pool(Chunk),
+    links: pools.Pool(Link),
+    /// Those of the links with the same index.
+    chunks: pools.Array(Chunk),
     table: *Table,
 
     pub fn init() Error!Wheel {
-        var chunks: pools.Pool(Chunk) = try .init(chunksFor(timers_most));
-        errdefer chunks.deinit();
+        var links: pools.Pool(Link) = try .init(chunksFor(timers_most));
+        errdefer links.deinit();
         // Position 0 means "no entry", so the first chunk is nobody's.
-        _ = try chunks.create();
+        _ = try links.create();
+        var chunks: pools.Array(Chunk) = try .init(chunksFor(timers_most));
+        errdefer chunks.deinit();
         var heap: pools.Array(Entry) = try .init(timers_most);
         errdefer heap.deinit();
         const table = try sys.mapMemory(table_bytes);
-        return .{ .heap = heap, .chunks = chunks, .table = @ptrCast(table.ptr) };
+        return .{ .heap = heap, .links = links, .chunks = chunks, .table = @ptrCast(table.ptr) };
     }
 
     pub fn deinit(wheel: *Wheel) void {
+        wheel.links.deinit();
         wheel.chunks.deinit();
         wheel.heap.deinit();
         const memory: [*]align(sys.page_bytes) u8 = @ptrCast(@alignCast(wheel.table));
@@ -206,12 +207,14 @@ pub const Wheel = struct {
     }
 
     fn grow(wheel: *Wheel) Error!void {
-        const chunks = &wheel.chunks.array;
+        const needed = chunksFor(wheel.capacity + 1);
         // Beyond the reservation is out of memory too: it is smaller where that was scarce.
-        chunks.reach(chunksFor(wheel.capacity + 1)) catch return error.NOMEM;
+        wheel.links.array.reach(needed) catch return error.NOMEM;
+        wheel.chunks.reach(needed) catch return error.NOMEM;
         // As many as the step in which memory is added has brought.
+        const usable = @min(wheel.links.array.len, wheel.chunks.len);
         var enough = wheel.capacity + 1;
-        while (chunksFor(enough + 1) < chunks.len and enough < timers_most) enough += 1;
+        while (chunksFor(enough + 1) < usable and enough < timers_most) enough += 1;
         wheel.capacity = enough;
     }
 
@@ -258,8 +261,9 @@ pub const Wheel = struct {
 
     inline fn append(wheel: *Wheel, owner: anytype, slot_index: u32, entry: Entry) void {
         const slot = &wheel.table.slots[slot_index];
-        if (slot.last % 16 == chunk_entries or slot.last == 0) wheel.addChunk(slot_index);
-        slot.last += 1;
+        if (slot.last % chunk_entries == chunk_entries - 1 or slot.last == 0) {
+            wheel.addChunk(slot_index);
+        } else slot.last += 1;
         slot.count += 1;
         slot.earliest = @min(slot.earliest, entry.deadline);
         wheel.entries()[slot.last] = entry;
@@ -269,15 +273,13 @@ pub const Wheel = struct {
     noinline fn addChunk(wheel: *Wheel, slot_index: u32) void {
         const slot = &wheel.table.slots[slot_index];
         // `grow` has seen to it that there is one.
-        const index = wheel.chunks.create() catch unreachable;
-        const chunk = wheel.chunks.at(index);
-        chunk.slot = slot_index;
-        chunk.next = slot.last / 16;
+        const index = wheel.links.create() catch unreachable;
+        wheel.links.at(index).* = .{ .next = slot.last / chunk_entries, .slot = slot_index };
         if (slot.last == 0) {
             slot.earliest = std.math.maxInt(u64);
             wheel.mark(slot_index);
         }
-        slot.last = index * 16;
+        slot.last = index * chunk_entries;
     }
 
     fn mark(wheel: *Wheel, slot_index: u32) void {
@@ -299,7 +301,7 @@ pub const Wheel = struct {
     }
 
     inline fn entries(wheel: *const Wheel) [*]Entry {
-        return @ptrCast(wheel.chunks.array.items);
+        return @ptrCast(wheel.chunks.items);
     }
 
     inline fn run(wheel: *const Wheel) *[run_most]Entry {
@@ -322,7 +324,7 @@ pub const Wheel = struct {
     }
 
     inline fn removeFromSlot(wheel: *Wheel, owner: anytype, position: u32) void {
-        const slot_index = wheel.chunks.at(position / 16).slot;
+        const slot_index = wheel.links.at(position / chunk_entries).slot;
         const slot = &wheel.table.slots[slot_index];
         const last = slot.last;
         if (position != last) {
@@ -331,17 +333,16 @@ pub const Wheel = struct {
             owner.setPosition(moved.kevent, position);
         }
         slot.count -= 1;
-        slot.last = last - 1;
-        if (slot.last % 16 == 0) wheel.dropChunk(slot_index);
+        if (last % chunk_entries == 0) wheel.dropChunk(slot_index) else slot.last = last - 1;
     }
 
     noinline fn dropChunk(wheel: *Wheel, slot_index: u32) void {
         const slot = &wheel.table.slots[slot_index];
-        const index = slot.last / 16;
-        const filled = wheel.chunks.at(index).next;
-        wheel.chunks.destroy(index);
+        const index = slot.last / chunk_entries;
+        const filled = wheel.links.at(index).next;
+        wheel.links.destroy(index);
         if (filled != 0) {
-            slot.last = filled * 16 + chunk_entries;
+            slot.last = filled * chunk_entries + (chunk_entries - 1);
             return;
         }
         slot.last = 0;
@@ -501,8 +502,8 @@ pub const Wheel = struct {
             wheel: *Wheel,
             owner: Owner,
             chunk: u32,
-            len: u32,
             following: u32,
+            following_len: u32,
 
             fn init(wheel: *Wheel, owner: Owner, slot_index: u32) Self {
                 const slot = &wheel.table.slots[slot_index];
@@ -510,33 +511,37 @@ pub const Wheel = struct {
                 slot.last = 0;
                 slot.count = 0;
                 wheel.unmark(slot_index);
-                var self: Self = .{ .wheel = wheel, .owner = owner, .chunk = none, .len = 0, .following = last / 16 };
-                self.prefetchOwners(last % 16);
-                self.len = last % 16;
+                const self: Self = .{
+                    .wheel = wheel,
+                    .owner = owner,
+                    .chunk = none,
+                    .following = last / chunk_entries,
+                    .following_len = last % chunk_entries + 1,
+                };
+                self.prefetchOwners();
                 return self;
             }
 
             fn nextChunk(self: *Self) ?[]const Entry {
-                const chunks = &self.wheel.chunks;
-                if (self.chunk != none) {
-                    chunks.destroy(self.chunk);
-                    self.len = chunk_entries;
-                }
+                const wheel = self.wheel;
+                if (self.chunk != none) wheel.links.destroy(self.chunk);
                 self.chunk = self.following;
                 if (self.chunk == 0) return null;
-                self.following = chunks.at(self.chunk).next;
-                self.prefetchOwners(chunk_entries);
-                return chunks.at(self.chunk).entries[0..self.len];
+                const part = wheel.chunks.items[self.chunk][0..self.following_len];
+                self.following = wheel.links.at(self.chunk).next;
+                self.following_len = chunk_entries;
+                self.prefetchOwners();
+                return part;
             }
 
             /// Of the following chunk; and the chunk after it.
-            inline fn prefetchOwners(self: *const Self, len: u32) void {
+            inline fn prefetchOwners(self: *const Self) void {
+                const wheel = self.wheel;
                 if (self.following == 0) return;
-                const chunk = self.wheel.chunks.at(self.following);
-                const after: [*]const u8 = @ptrCast(&self.wheel.chunks.array.items[chunk.next]);
-                inline for (0..4) |line| @prefetch(after + line * 64, .{});
+                const after: [*]const u8 = @ptrCast(&wheel.chunks.items[wheel.links.at(self.following).next]);
+                inline for (0..@sizeOf(Chunk) / 64) |line| @prefetch(after + line * 64, .{});
                 if (!@hasDecl(Owner, "prefetch")) return;
-                for (chunk.entries[0..len]) |entry| self.owner.prefetch(entry.kevent);
+                for (wheel.chunks.items[self.following][0..self.following_len]) |entry| self.owner.prefetch(entry.kevent);
             }
         };
     }
@@ -556,21 +561,17 @@ pub const Wheel = struct {
         const target_index = slotAt(0, wheel.cursor);
         const target = &wheel.table.slots[target_index];
         if (target.last != 0) return false;
-        var chunk = slot.last / 16;
-        var len = slot.last % 16;
-        while (chunk != 0) : (len = chunk_entries) {
-            for (wheel.chunks.at(chunk).entries[0..len]) |entry| {
-                if (entry.deadline >> tick_shift != wheel.cursor) return false;
-            }
-            chunk = wheel.chunks.at(chunk).next;
+        var parts = wheel.partsOf(slot_index);
+        while (parts.next()) |part| {
+            for (part) |entry| if (entry.deadline >> tick_shift != wheel.cursor) return false;
         }
         target.* = slot.*;
         slot.last = 0;
         slot.count = 0;
         wheel.unmark(slot_index);
         wheel.mark(target_index);
-        chunk = target.last / 16;
-        while (chunk != 0) : (chunk = wheel.chunks.at(chunk).next) wheel.chunks.at(chunk).slot = target_index;
+        var chunk = target.last / chunk_entries;
+        while (chunk != 0) : (chunk = wheel.links.at(chunk).next) wheel.links.at(chunk).slot = target_index;
         return true;
     }
 
@@ -593,16 +594,33 @@ pub const Wheel = struct {
     }
 
     fn differenceIn(wheel: *const Wheel, slot_index: u32) u64 {
-        const last = wheel.table.slots[slot_index].last;
-        const example = wheel.denseKey(wheel.entries()[last]);
+        const example = wheel.denseKey(wheel.entries()[wheel.table.slots[slot_index].last]);
         var difference: u64 = 0;
-        var chunk = last / 16;
-        var len = last % 16;
-        while (chunk != 0) : (len = chunk_entries) {
-            for (wheel.chunks.at(chunk).entries[0..len]) |entry| difference |= wheel.denseKey(entry) ^ example;
-            chunk = wheel.chunks.at(chunk).next;
+        var parts = wheel.partsOf(slot_index);
+        while (parts.next()) |part| {
+            for (part) |entry| difference |= wheel.denseKey(entry) ^ example;
         }
         return difference;
+    }
+
+    /// The entries of a slot that keeps them, chunk by chunk.
+    const Parts = struct {
+        wheel: *const Wheel,
+        chunk: u32,
+        len: u32,
+
+        fn next(parts: *Parts) ?[]const Entry {
+            if (parts.chunk == 0) return null;
+            const part = parts.wheel.chunks.items[parts.chunk][0..parts.len];
+            parts.chunk = parts.wheel.links.at(parts.chunk).next;
+            parts.len = chunk_entries;
+            return part;
+        }
+    };
+
+    fn partsOf(wheel: *const Wheel, slot_index: u32) Parts {
+        const last = wheel.table.slots[slot_index].last;
+        return .{ .wheel = wheel, .chunk = last / chunk_entries, .len = last % chunk_entries + 1 };
     }
 
     inline fn denseKey(wheel: *const Wheel, entry: Entry) u64 {
@@ -758,8 +776,8 @@ pub const Wheel = struct {
         var chunks: u32 = 1;
         for (0..slots_total) |index| wheel.checkSlot(owner, @intCast(index), &waiting, &chunks);
         must(waiting == wheel.waiting, "waiting");
-        must(chunks == wheel.chunks.count, "chunks");
-        must(wheel.chunks.used <= wheel.chunks.array.len, "chunks committed");
+        must(chunks == wheel.links.count, "chunks");
+        must(wheel.links.count == 1 or wheel.links.used <= wheel.chunks.len, "chunks that are usable");
         must(wheel.count <= wheel.capacity, "capacity");
         must(wheel.checkRun(owner) + wheel.heap_len + waiting == wheel.count, "count");
         wheel.checkHeap(owner);
@@ -769,20 +787,18 @@ pub const Wheel = struct {
         const slot = &wheel.table.slots[slot_index];
         must(wheel.isMarked(slot_index) == (slot.last != 0), "map");
         var count: u32 = 0;
-        var chunk = slot.last / 16;
-        var len = slot.last % 16;
-        while (chunk != 0) : (len = chunk_entries) {
-            must(wheel.chunks.at(chunk).slot == slot_index, "slot of a chunk");
-            must(len > 0, "empty chunk");
-            for (wheel.chunks.at(chunk).entries[0..len], 1..) |entry, index| {
-                must(owner.getPosition(entry.kevent) == chunk * 16 + index, "position in a slot");
+        var parts = wheel.partsOf(slot_index);
+        var chunk = parts.chunk;
+        while (parts.next()) |part| : (chunk = parts.chunk) {
+            must(wheel.links.at(chunk).slot == slot_index, "slot of a chunk");
+            for (part, 0..) |entry, index| {
+                must(owner.getPosition(entry.kevent) == chunk * chunk_entries + index, "position in a slot");
                 must(entry.deadline >= slot.earliest, "earliest of a slot");
                 must(entry.deadline >= wheel.bound, "bound");
                 wheel.checkPlacement(slot_index, entry);
             }
-            count += len;
+            count += @intCast(part.len);
             chunks.* += 1;
-            chunk = wheel.chunks.at(chunk).next;
         }
         must(count == slot.count, "count of a slot");
         waiting.* += count;
@@ -839,7 +855,7 @@ pub const Wheel = struct {
 
     /// Bytes of memory that were ever touched, for measurements.
     pub fn touchedBytes(wheel: *const Wheel) usize {
-        return @as(usize, wheel.chunks.used) * @sizeOf(Chunk) + @as(usize, wheel.heap_len) * @sizeOf(Entry) +
+        return @as(usize, wheel.links.used) * (@sizeOf(Chunk) + @sizeOf(Link)) + @as(usize, wheel.heap_len) * @sizeOf(Entry) +
             @sizeOf(Table) + @sizeOf(Wheel);
     }
 };
@@ -1165,8 +1181,8 @@ test "a wheel that cannot be had leaves nothing behind" {
     defer _ = sys.fault.cancel();
     sys.fault.arrange(.mprotect, 0, error.NOMEM);
     try testing.expectError(error.NOMEM, Wheel.init());
-    // The last of the three mappings: smaller ones would not do.
-    sys.fault.arrange(.mmap, 2, error.NOMEM);
+    // The last of the four mappings: a smaller one would not do.
+    sys.fault.arrange(.mmap, 3, error.NOMEM);
     try testing.expectError(error.NOMEM, Wheel.init());
     // Refused address space is asked for again, smaller.
     sys.fault.arrange(.mmap, 0, error.NOMEM);
