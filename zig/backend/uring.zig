@@ -58,6 +58,8 @@ pub const Uring = struct {
     event: sys.Fd,
     /// The kernel signals `event`.
     notifying: bool = false,
+    /// Something is watched that may be an eventfd, which makes the kernel forget to signal `event`.
+    forgetful: bool = false,
     /// `event` may be readable for something that was taken meanwhile.
     dirty: bool = false,
     /// Written to end a wait in the kernel.
@@ -178,6 +180,8 @@ pub const Uring = struct {
         }
         try self.again.reach(index);
         try self.asking.reach(index);
+        // Only hidden completions are signalled from within the write that causes them.
+        if (self.single and !self.forgetful) self.forgetful = (try sys.identify(storage.fd)).kind == .other;
         const reopened = storage.flags.armed and self.isAnotherFile(storage, index);
         self.disarm(storage, index);
         storage.flags.armed = false;
@@ -565,6 +569,7 @@ pub const Uring = struct {
 
     pub fn flush(self: *Uring, queue: *Queue) Error!void {
         try self.sendTimeout();
+        if (self.forgetful) try self.ring.renewEventfd(self.event);
         var waiting = try self.look(queue, .keep) > 0;
         if (self.dirty) _ = sys.eventfdClear(self.event);
         self.dirty = false;
