@@ -40,7 +40,9 @@ pub const Storage = struct {
         listed: bool = false,
         /// A request with its generation is in the kernel, or on its way there.
         polled: bool = false,
-        reserved: u2 = 0,
+        /// The back-end watches it in a second place as well.
+        aside: bool = false,
+        reserved: u1 = 0,
     };
 };
 

@@ -58,8 +58,8 @@ pub const Uring = struct {
     event: sys.Fd,
     /// The kernel signals `event`.
     notifying: bool = false,
-    /// Something is watched that may be an eventfd, which makes the kernel forget to signal `event`.
-    forgetful: bool = false,
+    /// An epoll instance with what may be an eventfd: see `watchAside`. -1 without.
+    side: sys.Fd = -1,
     /// `event` may be readable for something that was taken meanwhile.
     dirty: bool = false,
     /// Written to end a wait in the kernel.
@@ -144,6 +144,7 @@ pub const Uring = struct {
         }
         self.ring.close();
         if (self.wall.fd >= 0) sys.close(self.wall.fd);
+        if (self.side >= 0) sys.close(self.side);
         self.again.deinit();
         self.asking.deinit();
         sys.close(self.bell);
@@ -180,8 +181,7 @@ pub const Uring = struct {
         }
         try self.again.reach(index);
         try self.asking.reach(index);
-        // Only hidden completions are signalled from within the write that causes them.
-        if (self.single and !self.forgetful) self.forgetful = (try sys.identify(storage.fd)).kind == .other;
+        try self.watchAside(storage, index);
         const reopened = storage.flags.armed and self.isAnotherFile(storage, index);
         self.disarm(storage, index);
         storage.flags.armed = false;
@@ -195,6 +195,47 @@ pub const Uring = struct {
         self.disarm(storage, index);
         storage.flags.armed = false;
         storage.flags.listed = false;
+        if (!storage.flags.aside) return;
+        storage.flags.aside = false;
+        // Gone already if it was closed.
+        sys.epollControl(self.side, .remove, storage.fd, 0, 0) catch {};
+    }
+
+    /// A write to an eventfd forbids the kernel to signal another one meanwhile, and so the queue's own: it
+    /// does that some 15 ms later. Whoever sleeps must not count on it, so the wake-up listens to
+    /// eventfds (and what may hold one: all that has no name) by itself too, here. The completions are
+    /// there at once, only hidden; a ring whose completions are not has no such trouble.
+    fn watchAside(self: *Uring, storage: *Storage, index: u32) Error!void {
+        if (!self.single) return;
+        if (!storage.flags.aside) {
+            if (storage.flags.armed or (try sys.identify(storage.fd)).kind != .anonymous) return;
+            try self.openSide();
+        }
+        const events = storage.want | sys.EPOLLET;
+        storage.flags.aside = true;
+        sys.epollControl(self.side, .modify, storage.fd, events, index) catch |err| switch (err) {
+            // New, or the number is another file by now.
+            error.NOENT => sys.epollControl(self.side, .add, storage.fd, events, index) catch {
+                storage.flags.aside = false;
+            },
+            else => storage.flags.aside = false,
+        };
+    }
+
+    fn openSide(self: *Uring) Error!void {
+        if (self.side < 0) self.side = try sys.epollCreate();
+    }
+
+    /// Forget what was written to eventfds so far: it is among the completions that are looked at next.
+    fn clearSide(self: *Uring) Error!void {
+        if (self.side < 0) return;
+        // For those who poll the queue's descriptor: late is better than never.
+        try self.ring.renewEventfd(self.event);
+        var events: [64]sys.EpollEvent = undefined;
+        for (0..rounds_max) |_| {
+            const cleared = sys.epollWait(self.side, &events, 0) catch return;
+            if (cleared.len < events.len) return;
+        }
     }
 
     /// Put a poll on the file that the descriptor is now. Each has a token of its own.
@@ -569,7 +610,7 @@ pub const Uring = struct {
 
     pub fn flush(self: *Uring, queue: *Queue) Error!void {
         try self.sendTimeout();
-        if (self.forgetful) try self.ring.renewEventfd(self.event);
+        try self.clearSide();
         var waiting = try self.look(queue, .keep) > 0;
         if (self.dirty) _ = sys.eventfdClear(self.event);
         self.dirty = false;
@@ -601,7 +642,8 @@ pub const Uring = struct {
     }
 
     fn openWake(self: *Uring, out: sys.Fd) Error!Wake {
-        return .{ .ring = WakeRing.open(self.event, out) catch {
+        try self.openSide();
+        return .{ .ring = WakeRing.open(&.{ self.event, self.side }, out) catch {
             return .{ .thread = try helper.enlist(self.event, out) };
         } };
     }
@@ -641,60 +683,72 @@ pub const Uring = struct {
     }
 };
 
-/// The kernel's own way to write a byte when the queue's descriptor becomes readable: a ring of its
-/// own, since the chain must run while the owner is elsewhere, with a poll linked to a send.
+/// The kernel's own way to write a byte when something becomes readable: a ring of its own, since the
+/// chains must run while the owner is elsewhere. Each is a poll linked to a send.
 const WakeRing = struct {
     ring: Ring,
-    armed: bool = false,
+    armed: [chains]bool = @splat(false),
 
+    const chains = 2;
     const byte = "!";
     const send_flags = 0x4000 | 0x40; // MSG_NOSIGNAL | MSG_DONTWAIT
-    const poll_token = 1;
-    const send_token = 2;
+    const no_token = std.math.maxInt(u64);
 
-    fn open(event: sys.Fd, out: sys.Fd) Error!WakeRing {
+    fn open(sources: *const [chains]sys.Fd, out: sys.Fd) Error!WakeRing {
         var ring = try Ring.open(8, 16, 0);
         errdefer ring.close();
         try ring.require(&.{ .poll_add, .poll_remove, .send });
         // By place, not by number: when the queue closes `out`, a chain on its way must not find the
         // next file of that number.
-        try ring.registerFiles(&.{ event, out });
+        try ring.registerFiles(sources ++ [_]sys.Fd{out});
         return .{ .ring = ring };
     }
 
     fn arm(self: *WakeRing) Error!void {
-        // Whatever it says, the chain is at its end.
-        while (self.ring.next()) |_| self.armed = false;
-        if (self.armed) return;
+        // Whatever it says, its chain is at its end.
+        while (self.ring.next()) |completion| {
+            if (completion.user_data < chains) self.armed[@intCast(completion.user_data)] = false;
+        }
+        for (&self.armed, 0..) |*armed, number| {
+            if (armed.*) continue;
+            self.pushChain(@intCast(number));
+            armed.* = true;
+        }
+        const count = self.ring.unsubmitted();
+        if (count > 0) try self.ring.submit(count);
+    }
+
+    fn pushChain(self: *WakeRing, number: u31) void {
         self.ring.push(.{
             .opcode = .poll_add,
             .flags = kernel.Request.fixed_file | kernel.Request.link | kernel.Request.quiet_success,
-            .fd = 0,
+            .fd = number,
             .operation_flags = in,
-            .user_data = poll_token,
+            .user_data = number,
         });
         self.ring.push(.{
             .opcode = .send,
             .flags = kernel.Request.fixed_file,
-            .fd = 1,
+            .fd = chains,
             .addr = @intFromPtr(byte.ptr),
             .len = byte.len,
             .operation_flags = send_flags,
-            .user_data = send_token,
+            .user_data = number,
         });
-        try self.ring.submit(2);
-        self.armed = true;
     }
 
     fn disarm(self: *WakeRing) void {
-        if (!self.armed) return;
-        self.ring.push(.{
-            .opcode = .poll_remove,
-            .flags = kernel.Request.quiet_success,
-            .addr = poll_token,
-            .user_data = 0,
-        });
-        self.ring.submit(1) catch {};
+        for (self.armed, 0..) |armed, number| {
+            if (!armed) continue;
+            self.ring.push(.{
+                .opcode = .poll_remove,
+                .flags = kernel.Request.quiet_success,
+                .addr = number,
+                .user_data = no_token,
+            });
+        }
+        const count = self.ring.unsubmitted();
+        if (count > 0) self.ring.submit(count) catch {};
     }
 };
 
@@ -730,7 +784,7 @@ fn mayWait(fd: sys.Fd) Error!bool {
     return switch ((try sys.identify(fd)).kind) {
         .socket => true,
         .regular, .directory => false,
-        .other => sys.hasPoll(fd),
+        .anonymous, .other => sys.hasPoll(fd),
     };
 }
 

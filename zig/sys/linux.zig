@@ -67,7 +67,8 @@ pub fn isOpen(fd: Fd) bool {
     return true;
 }
 
-pub const FileKind = enum { regular, directory, socket, other };
+/// `anonymous` is what has no name anywhere and no type: eventfds, timerfds, epoll instances and the like.
+pub const FileKind = enum { regular, directory, socket, anonymous, other };
 
 pub const Identity = struct { kind: FileKind, device: u64, inode: u64 };
 
@@ -86,6 +87,7 @@ pub fn identify(fd: Fd) Error!Identity {
             0o100000 => .regular,
             0o040000 => .directory,
             0o140000 => .socket,
+            0 => .anonymous,
             else => .other,
         },
         .device = major << 32 | minor,
