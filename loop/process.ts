@@ -38,6 +38,8 @@ export class Process extends Handle {
     this.#pid = pid;
     this.#callback = this.loop.host.bind(callback);
     this.loop.add(this.slot, KEVENT_PROCESS, pid, 0, KEVENT_PROCESS_EXIT, KEVENT_REQ_ONESHOT);
+    // A number belongs to the process that has it now.
+    this.loop.apply();
     this.setActive(true);
     return this;
   }

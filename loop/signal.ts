@@ -25,6 +25,8 @@ export class Signal extends Handle {
     this.#signal = signal;
     this.#callback = this.loop.host.bind(callback);
     this.loop.add(this.slot, KEVENT_SIGNAL, signal, 0, KEVENT_SIGNAL_DELIVERED, 0);
+    // A signal that comes before would do what it does by default, such as end the process.
+    this.loop.apply();
     this.setActive(true);
     return this;
   }

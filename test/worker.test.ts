@@ -27,17 +27,30 @@ async function started(state: string): Promise<TestWorker> {
   return worker;
 }
 
-/** Descriptors that are open for more than a second after workers in a state were terminated. */
+/** Waits until the number of descriptors stays the same; gives it. */
+async function settled(): Promise<number> {
+  let last = descriptors();
+  for (let same = 0, tries = 0; same < 6 && tries < 100; tries++) {
+    await sleep(50);
+    const now = descriptors();
+    same = now === last ? same + 1 : 0;
+    last = now;
+  }
+  return last;
+}
+
+/** Descriptors that are still open when workers in a state were terminated. */
 async function left(state: string): Promise<number> {
-  const before = descriptors();
+  const before = await settled();
   for (let round = 0; round < 3; round++) {
     const worker = await started(state);
     expect(await worker.next()).toBe(state);
     await sleep(round * 20);
     worker.terminate();
   }
-  await sleep(1200);
-  return descriptors() - before;
+  // A wait is cut in slices of half a second, and rings go away in the background.
+  await sleep(600);
+  return Math.max(await settled() - before, 0);
 }
 
 let leftByIdle: number | undefined;
