@@ -136,7 +136,7 @@ const Bench = struct {
     /// that hand them out, a millisecond's worth at a time.
     fn fire(bench: *Bench, random: std.Random, shape: Shape) !f64 {
         const span = std.time.ns_per_s * @as(u64, timers) / 1_000_000;
-        const from = sys.now(.monotonic) + 2 * span;
+        const from = sys.now(.monotonic) + 4 * span;
         bench.shuffle(random, .monotone);
         for (bench.periods, 0..) |*date, n| date.* = from + n * span / timers;
         if (shape == .random) random.shuffle(u64, bench.periods);

@@ -243,7 +243,7 @@ fn turn(fd: i32, num_changes: u32, num_commit: u32, timeout_ns: f64, flags: u32)
     if (std.math.isNan(timeout_ns)) return error.INVAL;
     try queue.commitCount(num_commit);
     wake.awake(queue);
-    applyChanges(queue, queue.changes[0..num_changes]);
+    queue.applyChanges(queue.changes[0..num_changes]);
     queue.counters.turns += 1;
     const limit = if (ring.waiting() > 0) 0 else limitOf(timeout_ns);
     const least: u32 = if (ring.waiting() > 0) 0 else 1;
@@ -257,14 +257,6 @@ fn limitOf(timeout_ns: f64) ?u64 {
     const for_ever = 9.0e18;
     if (timeout_ns < 0 or timeout_ns >= for_ever) return null;
     return @trunc(@ceil(timeout_ns));
-}
-
-/// In the change area the command of each record stands in `ret_flags`, where the result will.
-fn applyChanges(queue: *Queue, records: []abi.Ukevent) void {
-    for (records, 0..) |*record, n| {
-        if (n + 8 < records.len) queue.identity.prefetch(&records[n + 8]);
-        queue.control(record.ret_flags, record);
-    }
 }
 
 /// The end of the wake-up socketpair that the script's runtime listens on; from now on it is the

@@ -1,5 +1,5 @@
 //! All registrations of a queue, found by `(id, user)`: the seed's `kevent_list`. S2-75.
-//! Linear hashing: the table grows by one bucket per insert, so no change ever pays for all the
+//! Linear hashing: the table grows by two buckets per insert, so no change ever pays for all the
 //! others (a doubling table would stop for tens of milliseconds at a million).
 
 const std = @import("std");
@@ -21,7 +21,7 @@ pub const Identity = struct {
     count: u32 = 0,
 
     pub fn init(most: u32) Error!Identity {
-        var heads: pools.Array(u32) = try .init(@max(most, buckets_least));
+        var heads: pools.Array(u32) = try .init(@max(2 * most, buckets_least));
         errdefer heads.deinit();
         try heads.reach(buckets_least - 1);
         return .{ .heads = heads, .buckets = buckets_least, .half = buckets_least };
@@ -42,7 +42,8 @@ pub const Identity = struct {
 
     /// The caller has made sure that no registration has this identity.
     pub fn insert(table: *Identity, kevents: [*]Kevent, index: u32) Error!void {
-        if (table.count >= table.buckets) try table.split(kevents);
+        // Two buckets for each, so that few have a neighbour, whose memory would be waited for too.
+        while (2 * table.count >= table.buckets and try table.split(kevents)) {}
         table.link(kevents, table.bucketOf(&kevents[index].event), index);
         table.count += 1;
     }
@@ -64,6 +65,15 @@ pub const Identity = struct {
         @prefetch(&table.heads.items[table.bucketOf(record)], .{});
     }
 
+    /// The registration that a record is most likely about.
+    pub inline fn likely(table: *const Identity, record: *const Ukevent) u32 {
+        return table.first(table.bucketOf(record));
+    }
+
+    pub inline fn isOf(_: *const Identity, kevent: *const Kevent, record: *const Ukevent) bool {
+        return same(&kevent.event, record);
+    }
+
     inline fn first(table: *const Identity, bucket: u32) u32 {
         return table.heads.items[bucket] -% 1;
     }
@@ -73,12 +83,12 @@ pub const Identity = struct {
         table.heads.items[bucket] = index +% 1;
     }
 
-    /// Add one bucket and move into it what belongs there from its lower twin.
-    fn split(table: *Identity, kevents: [*]Kevent) Error!void {
+    /// Add one bucket and move into it what belongs there from its lower twin. False: that is all.
+    fn split(table: *Identity, kevents: [*]Kevent) Error!bool {
         const new = table.buckets;
         table.heads.reach(new) catch |err| switch (err) {
             // The reservation is used up: chains grow instead, which is slower and not wrong.
-            error.NOSPC => return,
+            error.NOSPC => return false,
             else => return err,
         };
         table.heads.items[new] = 0;
@@ -92,6 +102,7 @@ pub const Identity = struct {
             table.link(kevents, table.bucketOf(&kevents[index].event), index);
             index = next;
         }
+        return true;
     }
 
     inline fn bucketOf(table: *const Identity, record: *const Ukevent) u32 {

@@ -14,6 +14,10 @@ pub const none: u32 = std.math.maxInt(u32);
 /// that the system call does not show.
 const step_bytes = 64 * 1024;
 
+/// Arrays larger than this grow by as much, in huge pages: a million registrations visited in random
+/// order otherwise wait for the translation of addresses more than for the memory.
+const huge_bytes = 2 * 1024 * 1024;
+
 /// Where less address space than wanted can be had (a low RLIMIT_AS), this many must suffice.
 const least_items = 1024;
 
@@ -25,6 +29,7 @@ pub fn Array(comptime T: type) type {
         /// Usable items; all of them zeroed before their first use.
         len: u32,
         reserved: u32,
+        committed_bytes: usize = 0,
 
         pub fn init(most: u32) Error!Self {
             var wanted: u32 = most;
@@ -46,17 +51,22 @@ pub fn Array(comptime T: type) type {
         pub fn reach(self: *Self, index: u32) Error!void {
             if (index < self.len) return;
             if (index >= self.reserved) return error.NOSPC;
-            const old = self.committedBytes();
-            const needed = (@as(usize, index) + 1) * @sizeOf(T);
-            const new = @min(std.mem.alignForward(usize, needed, step_bytes), bytesOf(self.reserved));
+            const old = self.committed_bytes;
+            const new = self.roundUp((@as(usize, index) + 1) * @sizeOf(T));
+            if (old < huge_bytes and new >= huge_bytes) sys.preferHugePages(self.base()[0..bytesOf(self.reserved)]);
             try sys.commitMemory(@alignCast(self.base()[old..new]));
+            self.committed_bytes = new;
             self.len = @intCast(@min(new / @sizeOf(T), self.reserved));
         }
 
-        fn committedBytes(self: *const Self) usize {
-            const used = @as(usize, self.len) * @sizeOf(T);
-            // `len` is rounded down to whole items, the memory behind it up to whole steps.
-            return @min(std.mem.alignForward(usize, used, step_bytes), bytesOf(self.reserved));
+        /// To whole steps; large arrays up to where a huge page ends.
+        fn roundUp(self: *const Self, needed: usize) usize {
+            const start = @intFromPtr(self.items);
+            const rounded = if (needed < huge_bytes)
+                std.mem.alignForward(usize, needed, step_bytes)
+            else
+                std.mem.alignForward(usize, start + needed, huge_bytes) - start;
+            return @min(rounded, bytesOf(self.reserved));
         }
 
         fn base(self: *const Self) [*]align(sys.page_bytes) u8 {

@@ -16,6 +16,7 @@ const Identity = @import("identity.zig").Identity;
 const Ring = @import("ring.zig").Ring;
 const Names = @import("names.zig").Names;
 const Wheel = @import("wheel.zig").Wheel;
+const Lookahead = @import("lookahead.zig").Lookahead;
 const storages = @import("storage.zig");
 const Token = storages.Token;
 const sources = @import("source.zig");
@@ -69,6 +70,8 @@ pub const Queue = struct {
     /// Storage of each descriptor, plus one.
     by_fd: pools.Array(u32),
     wheels: [2]Wheel,
+    /// Only while a call changes registrations: see `moment`.
+    moments: [2]?u64 = @splat(null),
     ready: Ready = .{},
     ready_count: u32 = 0,
     /// Level-triggered interests that nothing but asking can tell about: see `requeue`.
@@ -184,14 +187,32 @@ pub const Queue = struct {
 
     /// Apply one command to all; how many were processed. A bad element does not stop the others. S2-23.
     pub fn controlAll(queue: *Queue, command: u32, records: []abi.Ukevent) void {
+        queue.apply(command, records);
+    }
+
+    /// Each with its own command, which stands in `ret_flags`, where the result will.
+    pub fn applyChanges(queue: *Queue, records: []abi.Ukevent) void {
+        queue.apply(null, records);
+    }
+
+    fn apply(queue: *Queue, command: ?u32, records: []abi.Ukevent) void {
+        defer queue.moments = @splat(null);
+        var lookahead: Lookahead = .{ .command = command };
+        lookahead.start(queue, records);
         for (records, 0..) |*record, n| {
-            // A table of a million registrations is not in the cache; ask for what comes soon.
-            if (n + prefetch_distance < records.len) queue.identity.prefetch(&records[n + prefetch_distance]);
-            queue.control(command, record);
+            lookahead.next(queue, records, n);
+            queue.control(command orelse record.ret_flags, record);
         }
     }
 
-    const prefetch_distance = 8;
+    /// The time of the call that changes registrations, read once: periods begin with the call.
+    pub fn moment(queue: *Queue, clock: sys.ClockId) u64 {
+        const known = &queue.moments[@backingInt(clock)];
+        if (known.*) |ns| return ns;
+        const ns = queue.backend.now(clock);
+        known.* = ns;
+        return ns;
+    }
 
     fn add(queue: *Queue, record: *abi.Ukevent) Error!void {
         const source = try queue.validate(record);

@@ -31,7 +31,12 @@ pub const Source = struct {
     requeue: *const fn (*Queue, kevent: u32) void = ignore,
     /// It left the ready list, by delivery or removal: the next event of this source may come up.
     next: *const fn (*Queue) void = nothingMore,
+    /// Bring memory that removing it will touch into the cache. A hint: it may be about anything.
+    ahead: ?*const fn (*const Queue, kevent: u32, Ahead) void = null,
 };
+
+/// See `lookahead.zig`.
+pub const Ahead = enum { place, neighbour, moved };
 
 fn ignoreActivity(_: *Queue, _: u32, _: u32) void {}
 fn fillNothing(_: *Queue, _: u32, _: *abi.Ukevent) bool {

@@ -323,6 +323,20 @@ pub const Wheel = struct {
         wheel.count -= 1;
     }
 
+    /// Bring into the cache what `remove` reads first.
+    pub inline fn prefetch(wheel: *const Wheel, position: u32) void {
+        if (position / chunk_entries >= wheel.links.used) return;
+        @prefetch(&wheel.links.array.items[position / chunk_entries], .{});
+        @prefetch(&wheel.entries()[position], .{ .rw = .write });
+    }
+
+    /// Some time later: the entry that `remove` would move to where that one is.
+    pub inline fn lastBeside(wheel: *const Wheel, position: u32) ?*const Entry {
+        if (position / chunk_entries >= wheel.links.used) return null;
+        const slot = wheel.links.array.items[position / chunk_entries].slot;
+        return if (slot < slots_total) &wheel.entries()[wheel.table.slots[slot].last] else null;
+    }
+
     inline fn removeFromSlot(wheel: *Wheel, owner: anytype, position: u32) void {
         const slot_index = wheel.links.at(position / chunk_entries).slot;
         const slot = &wheel.table.slots[slot_index];

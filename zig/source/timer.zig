@@ -8,7 +8,9 @@ const sys = @import("../sys/linux.zig");
 const Error = @import("../errors.zig").Error;
 const Queue = @import("../queue.zig").Queue;
 const Kevent = @import("../kevent.zig").Kevent;
-const Source = @import("../source.zig").Source;
+const sources = @import("../source.zig");
+const Source = sources.Source;
+const lookahead = @import("../lookahead.zig");
 const none = @import("../pool.zig").none;
 
 const Kind = abi.Timer;
@@ -22,6 +24,7 @@ pub const source: Source = .{
     .dequeue = dequeue,
     .check = check,
     .fill = fill,
+    .ahead = ahead,
 };
 
 /// Position of a timer that is in no wheel, because it fired and will not again.
@@ -35,11 +38,25 @@ const Owner = struct {
         owner.kevents[index].storage_previous = position;
     }
 
-    /// A million registrations are not in the cache: the wheel says which it will move soon.
+    /// A million registrations are not in the cache: the wheel says which it will move soon. All of
+    /// it, because what is moved is mostly about to fire.
     pub inline fn prefetch(owner: Owner, index: u32) void {
-        @prefetch(&owner.kevents[index].storage_previous, .{ .rw = .write });
+        lookahead.prefetch(&owner.kevents[index]);
     }
 };
+
+fn ahead(queue: *const Queue, index: u32, what: sources.Ahead) void {
+    const kevents = queue.kevents.array.items;
+    const wheel = &queue.wheels[@backingInt(clockOf(&kevents[index]))];
+    const position = kevents[index].storage_previous;
+    switch (what) {
+        .place => wheel.prefetch(position),
+        .neighbour => if (wheel.lastBeside(position)) |last| @prefetch(last, .{}),
+        .moved => if (wheel.lastBeside(position)) |last| {
+            if (last.kevent < queue.kevents.used) @prefetch(&kevents[last.kevent].storage_previous, .{ .rw = .write });
+        },
+    }
+}
 
 fn ownerOf(queue: *Queue) Owner {
     return .{ .kevents = queue.kevents.array.items };
@@ -63,7 +80,7 @@ fn enqueue(queue: *Queue, index: u32) Error!void {
     const kevent = queue.kevents.at(index);
     const ns = try nanosecondsOf(&kevent.event);
     const clock = clockOf(kevent);
-    kevent.data = if (isMoment(kevent)) ns else queue.backend.now(clock) + ns;
+    kevent.data = if (isMoment(kevent)) ns else queue.moment(clock) + ns;
     try queue.wheels[@backingInt(clock)].insert(ownerOf(queue), index, kevent.data);
 }
 

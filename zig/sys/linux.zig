@@ -405,6 +405,12 @@ pub fn commitMemory(part: []align(page_bytes) u8) Error!void {
     _ = try result(.mprotect, linux.syscall3(.mprotect, arg(part.ptr), arg(part.len), PROT_READ_WRITE));
 }
 
+/// Only a wish: kernels without huge pages use small ones.
+pub fn preferHugePages(memory: []align(page_bytes) u8) void {
+    const MADV_HUGEPAGE = 14;
+    _ = linux.syscall3(.madvise, arg(memory.ptr), arg(memory.len), MADV_HUGEPAGE);
+}
+
 pub fn mapMemory(bytes: usize) Error![]align(page_bytes) u8 {
     const address = try result(.mmap, linux.syscall6(.mmap, 0, arg(bytes), PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, arg(-1), 0));
     const pointer: [*]align(page_bytes) u8 = @ptrFromInt(address);
