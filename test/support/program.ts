@@ -21,6 +21,8 @@ export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** After so long it is killed. Default 10,000. */
   readonly limitMs?: number;
+  /** A program and arguments that start the rest of the command. Default: none. */
+  readonly through?: readonly string[];
 }
 
 export function fixturePath(name: string): string {
@@ -33,11 +35,12 @@ export function runFixture(
   args: readonly string[] = [],
   options: ProgramOptions = {},
 ): Promise<Ended> {
-  const { allow = ["-A"], env = {}, limitMs = 10_000 } = options;
+  const { allow = ["-A"], env = {}, limitMs = 10_000, through = [] } = options;
   const file = fixturePath(name);
-  const command = isDeno ? ["run", "--no-prompt", ...allow, file, ...args] : [file, ...args];
+  const run = isDeno ? ["run", "--no-prompt", ...allow, file, ...args] : [file, ...args];
+  const [program, ...command] = [...through, process.execPath, ...run];
   const start = performance.now();
-  const child = spawn(process.execPath, command, {
+  const child = spawn(program!, command, {
     env: { ...process.env, NO_COLOR: "1", ...env } as Record<string, string>,
     stdio: ["ignore", "pipe", "pipe"],
   });
