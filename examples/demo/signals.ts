@@ -20,6 +20,7 @@ export function startSignals(loop: Loop): Part {
   // The runtime's own handler for the same signal must go on working.
   const own = () => void ownGot++;
   process.on("SIGUSR2", own);
+  // It watches when `start` returns, so before anybody sends one.
   const signal = new Signal(loop);
   signal.onError = ({ message }) => {
     problems.push(message);
@@ -31,8 +32,6 @@ export function startSignals(loop: Loop): Part {
     if (pid !== sender.pid) problems.push(`signal ${got} is said to come from process ${pid}`);
     sender.stdin!.write("next\n");
   });
-  // It watches before anybody sends one.
-  loop.apply();
   const sender = startScript("sender.ts", process.pid, SIGNALS);
 
   return {
