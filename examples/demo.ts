@@ -39,6 +39,9 @@ const seed = Number(values.seed ?? Date.now() % 100_000);
 
 const folder = mkdtempSync(join(tmpdir(), "kevent-demo-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+// Who interrupts it must not find children and files left.
+const interrupted = () => process.exit(130);
+process.on("SIGINT", interrupted).on("SIGTERM", interrupted);
 
 const { runtime, counts } = countingRuntime();
 using loop = new Loop({ runtime });
@@ -67,6 +70,7 @@ const measured: Measured = { seed, wall_ms, cpu_ms, idle, ticks };
 const result = report(loop, counts, parts, measured, problems);
 for (const part of Object.values(parts)) part.stop();
 console.log(values.json ? JSON.stringify(result) : table(result));
+process.off("SIGINT", interrupted).off("SIGTERM", interrupted);
 process.exitCode = result.ok ? 0 : 1;
 
 /** A part that cannot even start is a loss with a name, and no reason to leave out the others. */

@@ -20,4 +20,6 @@ function send(): void {
 
 bounded(20);
 process.stdin.on("data", send);
+// The demo is gone; its pid may soon be somebody else's.
+process.stdin.on("end", () => process.exit(1));
 send();
