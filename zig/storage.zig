@@ -40,7 +40,7 @@ pub const Storage = struct {
         listed: bool = false,
         /// A request with its generation is in the kernel, or on its way there.
         polled: bool = false,
-        /// The back-end watches it in a second place as well.
+        /// The back-end watches it in a second way as well.
         aside: bool = false,
         reserved: u1 = 0,
     };

@@ -1,8 +1,8 @@
 //! The io_uring back-end. Each watched descriptor has a multishot poll in the ring, which reports
 //! every change once. Levels are made of that: after a report, and after each delivery, the
 //! descriptor is listed and asked (`again`), all of them in one poll(2), so what the script consumed
-//! in between is not reported. The queue's descriptor is an eventfd that the kernel signals when a
-//! completion comes up, while `notifying`; a busy loop pays nothing for it.
+//! in between is not reported. The kernel signals an eventfd when a completion comes up, which makes
+//! the queue's descriptor readable, while `notifying`; a busy loop pays nothing for it.
 //!
 //! A single queue has a ring that only its owner enters and in which nothing runs behind its back
 //! (SINGLE_ISSUER, DEFER_TASKRUN). A shared one has a plain ring: its leader blocks in the kernel with
@@ -54,13 +54,13 @@ const Own = enum(u32) {
 pub const Uring = struct {
     ring: Ring,
     single: bool,
-    /// The queue's descriptor.
+    /// The queue's descriptor: an epoll instance with `event` and what `watchAside` adds, each of them
+    /// edge-triggered, so that to collect from it is to make it unreadable.
+    front: sys.Fd,
+    /// Signalled by the kernel for each completion, while `notifying`, and by us.
     event: sys.Fd,
-    /// The kernel signals `event`.
     notifying: bool = false,
-    /// An epoll instance with what may be an eventfd: see `watchAside`. -1 without.
-    side: sys.Fd = -1,
-    /// `event` may be readable for something that was taken meanwhile.
+    /// `front` may be readable for something that was taken meanwhile.
     dirty: bool = false,
     /// Written to end a wait in the kernel.
     bell: sys.Fd,
@@ -98,8 +98,11 @@ pub const Uring = struct {
         var ring = try openRing(config.single);
         errdefer ring.close();
         try ring.require(&.{ .poll_add, .poll_remove, .timeout, .timeout_remove });
+        const front = try sys.epollCreate();
+        errdefer sys.close(front);
         const event = try sys.eventfd();
         errdefer sys.close(event);
+        try sys.epollControl(front, .add, event, in | sys.EPOLLET, 0);
         const bell = try sys.eventfd();
         errdefer sys.close(bell);
         ring.notify(false);
@@ -111,6 +114,7 @@ pub const Uring = struct {
         self.* = .{
             .ring = ring,
             .single = config.single,
+            .front = front,
             .event = event,
             .bell = bell,
             .again = again,
@@ -144,16 +148,16 @@ pub const Uring = struct {
         }
         self.ring.close();
         if (self.wall.fd >= 0) sys.close(self.wall.fd);
-        if (self.side >= 0) sys.close(self.side);
         self.again.deinit();
         self.asking.deinit();
         sys.close(self.bell);
         sys.close(self.event);
+        sys.close(self.front);
         self.* = undefined;
     }
 
     pub fn descriptor(self: *const Uring) sys.Fd {
-        return self.event;
+        return self.front;
     }
 
     pub fn now(_: *Uring, clock: sys.ClockId) u64 {
@@ -174,14 +178,14 @@ pub const Uring = struct {
     pub fn watch(self: *Uring, queue: *Queue, index: u32) Error!backends.Watched {
         const storage = queue.storages.at(index);
         // It would be readable because it is readable, for ever.
-        if (storage.fd == self.event) return error.INVAL;
+        if (storage.fd == self.front) return error.INVAL;
         if (!try mayWait(storage.fd)) {
             self.unwatch(queue, index);
             return .always;
         }
         try self.again.reach(index);
         try self.asking.reach(index);
-        try self.watchAside(storage, index);
+        try self.watchAside(queue, storage);
         const reopened = storage.flags.armed and self.isAnotherFile(storage, index);
         self.disarm(storage, index);
         storage.flags.armed = false;
@@ -198,42 +202,35 @@ pub const Uring = struct {
         if (!storage.flags.aside) return;
         storage.flags.aside = false;
         // Gone already if it was closed.
-        sys.epollControl(self.side, .remove, storage.fd, 0, 0) catch {};
+        sys.epollControl(self.front, .remove, storage.fd, 0, 0) catch {};
     }
 
-    /// A write to an eventfd forbids the kernel to signal another one meanwhile, and so the queue's own: it
-    /// does that some 15 ms later. Whoever sleeps must not count on it, so the wake-up listens to
-    /// eventfds (and what may hold one: all that has no name) by itself too, here. The completions are
-    /// there at once, only hidden; a ring whose completions are not has no such trouble.
-    fn watchAside(self: *Uring, storage: *Storage, index: u32) Error!void {
+    /// A write to an eventfd forbids the kernel to signal another one meanwhile, and so `event`: it does
+    /// that some 15 ms later, and from the second time on never (6.18). So `front` listens to eventfds,
+    /// and to all that may hold one, by itself too. Only a single queue needs it, where completions stay
+    /// hidden until the owner comes; a shared one gets them when the write is over.
+    ///
+    /// Before `arm`: who came last is told first, and `flush` counts on it that the ring knows what
+    /// `front` was readable for.
+    fn watchAside(self: *Uring, queue: *Queue, storage: *Storage) Error!void {
         if (!self.single) return;
-        if (!storage.flags.aside) {
-            if (storage.flags.armed or (try sys.identify(storage.fd)).kind != .anonymous) return;
-            try self.openSide();
-        }
+        if (!storage.flags.aside and (storage.flags.armed or !try mayHoldEventfd(queue, storage))) return;
         const events = storage.want | sys.EPOLLET;
         storage.flags.aside = true;
-        sys.epollControl(self.side, .modify, storage.fd, events, index) catch |err| switch (err) {
+        sys.epollControl(self.front, .modify, storage.fd, events, 0) catch |err| switch (err) {
             // New, or the number is another file by now.
-            error.NOENT => sys.epollControl(self.side, .add, storage.fd, events, index) catch {
+            error.NOENT => sys.epollControl(self.front, .add, storage.fd, events, 0) catch {
                 storage.flags.aside = false;
             },
             else => storage.flags.aside = false,
         };
     }
 
-    fn openSide(self: *Uring) Error!void {
-        if (self.side < 0) self.side = try sys.epollCreate();
-    }
-
-    /// Forget what was written to eventfds so far: it is among the completions that are looked at next.
-    fn clearSide(self: *Uring) Error!void {
-        if (self.side < 0) return;
-        // For those who poll the queue's descriptor: late is better than never.
-        try self.ring.renewEventfd(self.event);
+    /// Make `front` unreadable. What it was readable for is among the completions that are looked at next.
+    fn clearFront(self: *Uring) void {
         var events: [64]sys.EpollEvent = undefined;
         for (0..rounds_max) |_| {
-            const cleared = sys.epollWait(self.side, &events, 0) catch return;
+            const cleared = sys.epollWait(self.front, &events, 0) catch return;
             if (cleared.len < events.len) return;
         }
     }
@@ -610,9 +607,8 @@ pub const Uring = struct {
 
     pub fn flush(self: *Uring, queue: *Queue) Error!void {
         try self.sendTimeout();
-        try self.clearSide();
         var waiting = try self.look(queue, .keep) > 0;
-        if (self.dirty) _ = sys.eventfdClear(self.event);
+        if (self.dirty) self.clearFront();
         self.dirty = false;
         if (!self.notifying) self.ring.notify(true);
         self.notifying = true;
@@ -637,14 +633,13 @@ pub const Uring = struct {
         switch (self.wake) {
             .none => unreachable,
             .ring => |*wake_ring| try wake_ring.arm(),
-            .thread => |ticket| try helper.arm(ticket, self.event),
+            .thread => |ticket| try helper.arm(ticket, self.front),
         }
     }
 
     fn openWake(self: *Uring, out: sys.Fd) Error!Wake {
-        try self.openSide();
-        return .{ .ring = WakeRing.open(&.{ self.event, self.side }, out) catch {
-            return .{ .thread = try helper.enlist(self.event, out) };
+        return .{ .ring = WakeRing.open(self.front, out) catch {
+            return .{ .thread = try helper.enlist(self.front, out) };
         } };
     }
 
@@ -652,7 +647,7 @@ pub const Uring = struct {
         switch (self.wake) {
             .none => {},
             .ring => |*wake_ring| wake_ring.disarm(),
-            .thread => |ticket| helper.disarm(ticket, self.event),
+            .thread => |ticket| helper.disarm(ticket, self.front),
         }
     }
 
@@ -683,72 +678,63 @@ pub const Uring = struct {
     }
 };
 
-/// The kernel's own way to write a byte when something becomes readable: a ring of its own, since the
-/// chains must run while the owner is elsewhere. Each is a poll linked to a send.
+/// The kernel's own way to write a byte when the queue's descriptor becomes readable: a ring of its
+/// own, since the chain must run while the owner is elsewhere, with a poll linked to a send.
 const WakeRing = struct {
     ring: Ring,
-    armed: [chains]bool = @splat(false),
+    armed: bool = false,
 
-    const chains = 2;
     const byte = "!";
     const send_flags = 0x4000 | 0x40; // MSG_NOSIGNAL | MSG_DONTWAIT
-    const no_token = std.math.maxInt(u64);
+    const poll_token = 1;
+    const send_token = 2;
+    const cancel_token = 3;
 
-    fn open(sources: *const [chains]sys.Fd, out: sys.Fd) Error!WakeRing {
+    fn open(front: sys.Fd, out: sys.Fd) Error!WakeRing {
         var ring = try Ring.open(8, 16, 0);
         errdefer ring.close();
         try ring.require(&.{ .poll_add, .poll_remove, .send });
         // By place, not by number: when the queue closes `out`, a chain on its way must not find the
         // next file of that number.
-        try ring.registerFiles(sources ++ [_]sys.Fd{out});
+        try ring.registerFiles(&.{ front, out });
         return .{ .ring = ring };
     }
 
     fn arm(self: *WakeRing) Error!void {
-        // Whatever it says, its chain is at its end.
         while (self.ring.next()) |completion| {
-            if (completion.user_data < chains) self.armed[@intCast(completion.user_data)] = false;
+            // Whatever it says, the chain is at its end.
+            if (completion.user_data != cancel_token) self.armed = false;
         }
-        for (&self.armed, 0..) |*armed, number| {
-            if (armed.*) continue;
-            self.pushChain(@intCast(number));
-            armed.* = true;
-        }
-        const count = self.ring.unsubmitted();
-        if (count > 0) try self.ring.submit(count);
-    }
-
-    fn pushChain(self: *WakeRing, number: u31) void {
+        if (self.armed) return;
         self.ring.push(.{
             .opcode = .poll_add,
             .flags = kernel.Request.fixed_file | kernel.Request.link | kernel.Request.quiet_success,
-            .fd = number,
+            .fd = 0,
             .operation_flags = in,
-            .user_data = number,
+            .user_data = poll_token,
         });
         self.ring.push(.{
             .opcode = .send,
             .flags = kernel.Request.fixed_file,
-            .fd = chains,
+            .fd = 1,
             .addr = @intFromPtr(byte.ptr),
             .len = byte.len,
             .operation_flags = send_flags,
-            .user_data = number,
+            .user_data = send_token,
         });
+        self.armed = true;
+        try self.ring.submit(self.ring.unsubmitted());
     }
 
     fn disarm(self: *WakeRing) void {
-        for (self.armed, 0..) |armed, number| {
-            if (!armed) continue;
-            self.ring.push(.{
-                .opcode = .poll_remove,
-                .flags = kernel.Request.quiet_success,
-                .addr = number,
-                .user_data = no_token,
-            });
-        }
-        const count = self.ring.unsubmitted();
-        if (count > 0) self.ring.submit(count) catch {};
+        if (!self.armed) return;
+        self.ring.push(.{
+            .opcode = .poll_remove,
+            .flags = kernel.Request.quiet_success,
+            .addr = poll_token,
+            .user_data = cancel_token,
+        });
+        self.ring.submit(self.ring.unsubmitted()) catch {};
     }
 };
 
@@ -767,6 +753,14 @@ fn pollAdd(fd: sys.Fd, bits: u32, token: u64) kernel.Sqe {
 
 fn tokenOf(storage: *const Storage, index: u32) u64 {
     return @bitCast(Token{ .index = index, .generation = storage.generation });
+}
+
+/// Whether a write to an eventfd can be what this descriptor reports. Anything without a name and a type
+/// may be or hold one; sockets, which most are, are known without asking.
+fn mayHoldEventfd(queue: *Queue, storage: *const Storage) Error!bool {
+    const first = storage.interests.head;
+    if (first != none and queue.kevents.at(first).event.type == abi.Type.KEVENT_SOCKET) return false;
+    return (try sys.identify(storage.fd)).kind == .anonymous;
 }
 
 fn isSubset(small: u32, large: u32) bool {

@@ -164,7 +164,6 @@ comptime {
 const Register = struct {
     const files: u32 = 2;
     const eventfd: u32 = 4;
-    const no_eventfd: u32 = 5;
     const probe: u32 = 8;
     const sync_cancel: u32 = 24;
 };
@@ -325,14 +324,6 @@ pub const Ring = struct {
     /// Each completion makes this eventfd readable, while `notify` has said so.
     pub fn registerEventfd(ring: *Ring, fd: sys.Fd) Error!void {
         try sys.ringRegister(ring.fd, Register.eventfd, &fd, 1);
-    }
-
-    /// The same eventfd, as if it were new. A completion that comes while its cause is inside the write to
-    /// another eventfd is signalled later, by the kernel's RCU; and after the first such time the kernel
-    /// (6.18 for one) takes all later ones for signalled already.
-    pub fn renewEventfd(ring: *Ring, fd: sys.Fd) Error!void {
-        try sys.ringRegister(ring.fd, Register.no_eventfd, null, 0);
-        try ring.registerEventfd(fd);
     }
 
     pub fn notify(ring: *Ring, on: bool) void {
