@@ -62,8 +62,10 @@ export const host: Host = {
     let socket: Socket | undefined;
     // The socket would keep the context it is made in and hand it to all that it wakes.
     outside(() => {
-      socket = new Socket({ fd, readable: true, writable: false });
-      socket.on("data", onWake);
+      // What is read goes into the same few bytes each time, past the stream's queue.
+      const onread = { buffer: new Uint8Array(64), callback: () => (onWake(), true) };
+      socket = new Socket({ fd, readable: true, writable: false, onread });
+      socket.resume();
       // The other end goes away with the queue; that is not an error of anybody.
       socket.on("error", () => {});
       socket.unref();
