@@ -12,10 +12,9 @@ const Token = storages.Token;
 const backends = @import("../backend.zig");
 const helper = @import("../helper.zig");
 
-/// Events taken from the kernel at once. More wait there for the next round of the same poll.
-const batch = 256;
-/// Rounds of one poll: enough for 2,048 events, and the rest must not starve other sources.
-const rounds_max = 8;
+/// Events taken by one poll. The kernel hands the others out next time, as it goes round. Not more
+/// rounds of fewer: it reports a level again in each, before anybody could consume it.
+const batch = 1024;
 
 const notice: Token = .{ .index = 0xffff_fff0, .generation = 0 };
 const clocks = [2]Token{ .{ .index = 0xffff_fff1, .generation = 0 }, .{ .index = 0xffff_fff2, .generation = 0 } };
@@ -117,18 +116,13 @@ pub const Epoll = struct {
 
     pub fn poll(self: *Epoll, queue: *Queue, limit_ns: ?u64) Error!void {
         var events: [batch]sys.EpollEvent = undefined;
-        var limit = limit_ns;
-        for (0..rounds_max) |_| {
-            const got = self.wait(queue, &events, limit) catch |err| switch (err) {
-                error.INTR => return,
-                else => return err,
-            };
-            // Closed by another thread while the lock was free.
-            if (queue.closed) return;
-            for (got) |event| try self.dispatch(queue, event);
-            if (got.len < batch) return;
-            limit = 0;
-        }
+        const got = self.wait(queue, &events, limit_ns) catch |err| switch (err) {
+            error.INTR => return,
+            else => return err,
+        };
+        // Closed by another thread while the lock was free.
+        if (queue.closed) return;
+        for (got) |event| try self.dispatch(queue, event);
     }
 
     fn wait(self: *Epoll, queue: *Queue, events: []sys.EpollEvent, limit_ns: ?u64) Error![]sys.EpollEvent {
