@@ -188,8 +188,11 @@ pub const Uring = struct {
         try self.watchAside(queue, storage);
         const reopened = storage.flags.armed and self.isAnotherFile(storage, index);
         self.disarm(storage, index);
-        storage.flags.armed = false;
-        try self.arm(storage, index);
+        self.arm(storage, index) catch |err| {
+            // Those who were there before must not be forgotten: the next collect tries again.
+            if (storage.flags.armed) self.list(queue, index);
+            return err;
+        };
         storage.flags.armed = true;
         return if (reopened) .reopened else .watched;
     }
