@@ -3,7 +3,6 @@
 //! others (a doubling table would stop for tens of milliseconds at a million).
 
 const std = @import("std");
-const assert = std.debug.assert;
 const pools = @import("pool.zig");
 const none = pools.none;
 const Kevent = @import("kevent.zig").Kevent;

@@ -4,7 +4,6 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
-const none = @import("pool.zig").none;
 
 pub const Kevent = struct {
     pub const free_link = "identity_next";

@@ -1,7 +1,6 @@
 //! All queues of the process by descriptor, and what happens to them when their thread ends.
 //! A call takes a reference for its length, so a queue closed under it is freed by the last one out.
 
-const std = @import("std");
 const sys = @import("sys/linux.zig");
 const Error = @import("errors.zig").Error;
 const sync = @import("sync.zig");

@@ -2,7 +2,6 @@
 //! fills one struct; the queue never asks for the type. S0-29: a source that is built out has no
 //! entry, and its records are answered BROKEN with ENOTSUP.
 
-const std = @import("std");
 const abi = @import("abi.zig");
 const options = @import("options");
 const Error = @import("errors.zig").Error;

@@ -4,7 +4,6 @@
 
 const std = @import("std");
 const pools = @import("pool.zig");
-const none = pools.none;
 const List = @import("list.zig").List;
 const Kevent = @import("kevent.zig").Kevent;
 

@@ -1,6 +1,4 @@
-//! Every file with tests. A file that is missing here fails the last test.
-
-const std = @import("std");
+//! Every file with tests; `test/tidy.test.ts` fails when one is missing.
 
 test {
     _ = @import("abi.zig");

@@ -1,14 +1,12 @@
 //! What socket and poll share: storages of descriptors. Any number of interests of both types may be
 //! on one descriptor; the back-end watches it once, for all that any of them wants.
 
-const std = @import("std");
 const abi = @import("../abi.zig");
 const sys = @import("../sys/linux.zig");
 const Error = @import("../errors.zig").Error;
 const none = @import("../pool.zig").none;
 const Queue = @import("../queue.zig").Queue;
 const Kevent = @import("../kevent.zig").Kevent;
-const Storage = @import("../storage.zig").Storage;
 
 /// How a type of interest speaks of poll bits.
 pub const Dialect = struct {

@@ -23,7 +23,6 @@
 //! watch number twice. After IGNORED (the inode is gone) a registration ends as if one-shot.
 
 const std = @import("std");
-const builtin = @import("builtin");
 const abi = @import("../abi.zig");
 const sys = @import("../sys/linux.zig");
 const inotify = @import("../sys/inotify.zig");

@@ -55,10 +55,8 @@ pub fn write(fd: Fd, bytes: []const u8) Error!usize {
     }
 }
 
-const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
 pub const O_NONBLOCK = 0o4000;
-const AT_FDCWD = -100;
 
 /// Is it an open descriptor at all?
 pub fn isOpen(fd: Fd) bool {

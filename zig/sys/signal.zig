@@ -4,7 +4,6 @@
 const std = @import("std");
 const builtin = @import("builtin");
 const sys = @import("linux.zig");
-const errors = @import("../errors.zig");
 const Error = sys.Error;
 
 pub const most = 64;
