@@ -38,6 +38,7 @@ pub fn build(b: *std.Build) void {
 
     addBindings(b, ci);
     addProgram(b, "bench", "Benchmarks of the core", optimize orelse .fast);
+    addProgram(b, "wheel_bench", "Benchmark of the timer wheel alone", optimize orelse .fast);
     addProgram(b, "fuzz", "Fuzzer: -- --seed N --events-max N", optimize orelse .safe);
 }
 

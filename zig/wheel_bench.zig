@@ -1,4 +1,5 @@
 //! How long the wheel takes per operation. A million timers, times in nanoseconds, medians of rounds.
+//! `zig build wheel_bench`.
 
 const std = @import("std");
 const sys = @import("sys/linux.zig");
