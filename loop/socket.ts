@@ -1,14 +1,18 @@
 import {
+  KEVENT_REQ_ET,
+  KEVENT_REQ_ONESHOT,
   KEVENT_SOCKET,
   KEVENT_SOCKET_ACCEPT,
   KEVENT_SOCKET_ERROR,
   KEVENT_SOCKET_HANG_UP,
   KEVENT_SOCKET_RECV,
   KEVENT_SOCKET_SEND,
+  KEVENT_TIMER,
+  KEVENT_TIMER_FIRED,
 } from "../ffi/abi.ts";
 import { check, checkWhole, errorNumber, KeventError } from "../ffi/errors.ts";
 import type { Bytes, Calls } from "../ffi/library.ts";
-import { EVENT, RET_DATA } from "../ffi/record.ts";
+import { EVENT, RET_DATA, TYPE } from "../ffi/record.ts";
 import { Handle } from "./handle.ts";
 import type { Loop } from "./loop.ts";
 
@@ -21,7 +25,15 @@ const READ_BYTES = 65536;
 /** Connections that wait in the kernel. */
 const BACKLOG_DEFAULT = 511;
 
+/**
+ * Without a free descriptor or memory a connection cannot be taken, and waits in the kernel. Asked at
+ * once again, the answer would be the same at full CPU; after this long something may be free.
+ */
+const ACCEPT_PAUSE_NS = 100e6;
+
 const EAGAIN = -errorNumber("EAGAIN");
+/** The peer gave up while it waited to be accepted. */
+const ECONNABORTED = -errorNumber("ECONNABORTED");
 /** Both are reported unasked, so a mask of these alone asks for nothing. */
 const QUIET = KEVENT_SOCKET_HANG_UP | KEVENT_SOCKET_ERROR;
 
@@ -94,7 +106,8 @@ export class Server extends Handle {
    *
    * @param options Where.
    * @param accept Called with each new connection; returns its handlers.
-   * @returns This handle.
+   * @returns This handle. When connections cannot be taken, such as for want of descriptors (EMFILE),
+   * `onError` is told, they wait, and 100 ms later it goes on.
    * @throws {KeventError} EADDRINUSE, EACCES and others of the system; EINVAL for a bad address.
    */
   listen(options: ListenOptions, accept: (connection: Connection) => ConnectionHandlers): this {
@@ -124,15 +137,33 @@ export class Server extends Handle {
     this.setActive(false);
   }
 
-  protected override onRecord(): void {
+  protected override onRecord(words: Uint32Array, at: number): void {
+    if (words[at + TYPE] === KEVENT_TIMER) this.#watch(KEVENT_SOCKET_ACCEPT);
+    else this.#acceptSome();
+  }
+
+  #acceptSome(): void {
     for (let count = 0; count < ACCEPTS_MAX && this.#fd >= 0; count++) {
       const fd = this.#calls.kevent_sock_accept(this.#fd);
-      // Somebody else took it, or the peer gave up.
       if (fd === EAGAIN) return;
-      check(fd, "accept connection", "kevent_sock_accept");
+      if (fd === ECONNABORTED) continue;
+      if (fd < 0) return this.#pause(KeventError.of("accept connection", "kevent_sock_accept", fd));
       const connection = new Connection(this.loop, fd, false);
       connection.handle(this.#accept(connection));
     }
+  }
+
+  /** Lets connections wait in the kernel for a while, and tells why. */
+  #pause(error: KeventError): void {
+    this.#watch(QUIET);
+    const { slot, loop } = this;
+    loop.add(slot, KEVENT_TIMER, 0, ACCEPT_PAUSE_NS, KEVENT_TIMER_FIRED, KEVENT_REQ_ONESHOT);
+    if (this.onError === undefined) throw error;
+    this.onError(error);
+  }
+
+  #watch(kinds: number): void {
+    if (this.#fd >= 0) this.loop.modify(this.slot, KEVENT_SOCKET, this.#fd, 0, kinds, 0);
   }
 }
 
@@ -354,7 +385,9 @@ export class Connection extends Handle {
       (this.#buffered > 0 || this.#connecting ? KEVENT_SOCKET_SEND : 0);
     if (interest === this.#interest) return;
     this.#interest = interest;
-    this.loop.modify(this.slot, KEVENT_SOCKET, this.#fd, 0, interest, 0);
+    // A hang-up cannot be masked, and lasts: while nobody reads it is told once.
+    const flags = interest === QUIET ? KEVENT_REQ_ET : 0;
+    this.loop.modify(this.slot, KEVENT_SOCKET, this.#fd, 0, interest, flags);
   }
 
   #finish(error: KeventError | undefined): void {

@@ -1,6 +1,7 @@
 // The loop and its handles, through their public face.
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, renameSync, unlinkSync } from "node:fs";
+import { connect } from "node:net";
 import process from "node:process";
 import { describe, expect, test } from "vitest";
 import {
@@ -29,6 +30,7 @@ import {
 } from "../adapters/mod.ts";
 import { Folder } from "./support/folder.ts";
 import { eventFd, libc, pipe, read, signalEvent, write } from "./support/libc.ts";
+import { runFixture } from "./support/program.ts";
 import { gate } from "./support/queue.ts";
 import { sleep } from "./support/worker.ts";
 
@@ -439,6 +441,32 @@ describe("socket", () => {
     connection.end();
     expect(() => connection.write(pattern(1))).toThrow("EPIPE");
     await until(() => connection.closed);
+  });
+
+  test("without free descriptors a server tells, waits, and goes on", async () => {
+    const through = ["sh", "-c", 'ulimit -n 100; exec "$@"', "sh"];
+    const end = await runFixture("emfile", [], { through });
+    expect(end.errors).toBe("");
+    expect(end.output).toBe("EMFILE\naccepted, asleep meanwhile\n");
+  });
+
+  test("a paused connection whose peer is gone does not keep the loop busy", async () => {
+    using loop = new Loop();
+    let ours: Connection | undefined;
+    const server = new Server(loop).listen({}, (connection) => {
+      ours = connection;
+      connection.pause();
+      return {};
+    });
+    const peer = connect(server.port, "127.0.0.1");
+    peer.on("error", () => {});
+    await until(() => ours !== undefined);
+    peer.resetAndDestroy();
+    await sleep(50);
+    const turns = () => (loop.queue.info()["counters"] as { turns: number }).turns;
+    const before = turns();
+    await sleep(200);
+    expect(turns() - before).toBeLessThan(10);
   });
 });
 
