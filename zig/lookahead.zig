@@ -1,5 +1,5 @@
-//! Many changes in one call: the memory that each of them will touch is asked for while the ones
-//! before it are worked on. A table of a million registrations is in no cache, and a change that
+//! Many changes or events in one call: the memory that each of them will touch is asked for while the
+//! ones before it are worked on. A table of a million registrations is in no cache, and one that
 //! waits for one miss after the other takes several times as long.
 //!
 //! All of it is guesswork about the near future: wrong guesses cost time, nothing else.
@@ -34,14 +34,14 @@ comptime {
     if (longest > window) @compileError("a guess is forgotten before its last use");
 }
 
-pub const Lookahead = struct {
+pub const Changes = struct {
     /// What is done to all records; null: what each says in `ret_flags`.
     command: ?u32,
     /// Registrations that the coming changes are likely about.
     guesses: [window]u32 = undefined,
 
     /// Before the changes of one call.
-    pub fn start(self: *Lookahead, queue: *const Queue, records: []const abi.Ukevent) void {
+    pub fn start(self: *Changes, queue: *const Queue, records: []const abi.Ukevent) void {
         // For a few the stages would take longer than they save.
         if (records.len < window) return;
         var n: usize = @backingInt(Stage.bucket);
@@ -51,7 +51,7 @@ pub const Lookahead = struct {
     }
 
     /// Before change `n`.
-    pub inline fn next(self: *Lookahead, queue: *const Queue, records: []const abi.Ukevent, n: usize) void {
+    pub inline fn next(self: *Changes, queue: *const Queue, records: []const abi.Ukevent, n: usize) void {
         if (records.len < window) return;
         inline for (@typeInfo(Stage).@"enum".field_names) |name| {
             const stage = @field(Stage, name);
@@ -60,7 +60,7 @@ pub const Lookahead = struct {
         }
     }
 
-    inline fn ask(self: *Lookahead, queue: *const Queue, records: []const abi.Ukevent, n: usize, stage: Stage) void {
+    inline fn ask(self: *Changes, queue: *const Queue, records: []const abi.Ukevent, n: usize, stage: Stage) void {
         const record = &records[n];
         const kevents = queue.kevents.array.items;
         const guess = &self.guesses[n % window];
@@ -84,6 +84,29 @@ pub const Lookahead = struct {
             },
         }
         if (guess.* != none) prefetch(&kevents[guess.*]);
+    }
+};
+
+/// Goes some steps ahead along the ready list. Of one-shot registrations, which end when they are
+/// handed out, it asks for the one before them in their bucket.
+pub const Scout = struct {
+    at: u32,
+
+    pub inline fn start(queue: *const Queue, head: u32) Scout {
+        var scout: Scout = .{ .at = head };
+        for (0..step) |_| scout.next(queue);
+        return scout;
+    }
+
+    pub inline fn next(scout: *Scout, queue: *const Queue) void {
+        if (scout.at == none) return;
+        const kevents = queue.kevents.array.items;
+        const kevent = &kevents[scout.at];
+        if (kevent.event.req_flags & abi.Request.KEVENT_REQ_ONESHOT != 0) {
+            const before = queue.identity.likely(&kevent.event);
+            if (before != scout.at and before != none) @prefetch(&kevents[before].identity_next, .{ .rw = .write });
+        }
+        scout.at = kevent.ready_next;
     }
 };
 

@@ -16,7 +16,7 @@ const Identity = @import("identity.zig").Identity;
 const Ring = @import("ring.zig").Ring;
 const Names = @import("names.zig").Names;
 const Wheel = @import("wheel.zig").Wheel;
-const Lookahead = @import("lookahead.zig").Lookahead;
+const lookahead = @import("lookahead.zig");
 const storages = @import("storage.zig");
 const Token = storages.Token;
 const sources = @import("source.zig");
@@ -197,10 +197,10 @@ pub const Queue = struct {
 
     fn apply(queue: *Queue, command: ?u32, records: []abi.Ukevent) void {
         defer queue.moments = @splat(null);
-        var lookahead: Lookahead = .{ .command = command };
-        lookahead.start(queue, records);
+        var changes: lookahead.Changes = .{ .command = command };
+        changes.start(queue, records);
         for (records, 0..) |*record, n| {
-            lookahead.next(queue, records, n);
+            changes.next(queue, records, n);
             queue.control(command orelse record.ret_flags, record);
         }
     }
@@ -515,7 +515,9 @@ pub const Queue = struct {
     pub fn publish(queue: *Queue, most: u32) u32 {
         const ring = &(queue.ring orelse return 0);
         var count: u32 = 0;
+        var scout: lookahead.Scout = .start(queue, queue.ready.head);
         while (count < most and !ring.full()) : (count += 1) {
+            scout.next(queue);
             const slot = ring.kidx;
             if (queue.handOut(ring.slot()) != .given) break;
             queue.names.published(slot);

@@ -121,9 +121,10 @@ fn fire(queue: *Queue, index: u32, now_ns: u64) Error!void {
     if (kevent.state.place == .ready and kevent.fired & Kind.KEVENT_TIMER_FIRED != 0) kevent.event.ret_extra +|= 1;
     kevent.event.ret_data = @truncate(now_ns / std.time.ns_per_ms);
     queue.markReady(index, Kind.KEVENT_TIMER_FIRED);
-    if (kevent.event.req_flags & abi.Request.KEVENT_REQ_ONESHOT == 0 and !isMoment(kevent)) {
-        try goOn(queue, index, now_ns);
-    }
+    if (kevent.event.req_flags & abi.Request.KEVENT_REQ_ONESHOT != 0) {
+        // It will be taken out of there when it is handed out.
+        queue.identity.prefetch(&kevent.event);
+    } else if (!isMoment(kevent)) try goOn(queue, index, now_ns);
 }
 
 /// Next deadline of a periodic timer: whole periods after the last one, the first that is to come.
