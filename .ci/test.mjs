@@ -53,6 +53,7 @@ const steps = [
   ),
   ["deno test --doc", docTest],
   ["demo", () => check(process.execPath, [".ci/demo.mjs"])],
+  ["bench --tiny", () => check(process.execPath, [".ci/bench.mjs", "--tiny"])],
   ["package", () => check(process.execPath, [".ci/package-test.mjs"])],
 ];
 

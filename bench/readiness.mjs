@@ -58,8 +58,8 @@ function hasLibuv() {
 }
 
 function benchCase(bench, programs, { kind, trigger, burst, target }) {
-  const rounds = bench.tiny ? 1 : 7;
-  const events = bench.tiny ? 2000 : 200_000;
+  const rounds = bench.tiny ? 1 : 11;
+  const events = bench.tiny ? 2000 : 100_000;
   const args = [kind, trigger, descriptors, burst, events].map(String);
   const times = new Map(programs.map(({ name }) => [name, []]));
   const hashes = new Set();

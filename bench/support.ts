@@ -68,7 +68,9 @@ export function report(result: Result): void {
   const parts = [
     `${place}${backend ? ` ${backend}` : ""}: ${what}: ${value.toFixed(digits)} ${unit}`,
   ];
-  if (target !== undefined) parts.push(`target ${target}${met === false ? " MISSED" : ""}`);
+  if (target !== undefined) {
+    parts.push(`target ${target}${met === false && !tiny ? " MISSED" : ""}`);
+  }
   for (const peer of peers) {
     const times = result.more ? value / peer.value : peer.value / value;
     parts.push(`${peer.name} ${peer.value.toFixed(digits)} ${unit} (x${times.toFixed(2)})`);
