@@ -243,13 +243,26 @@ fn turn(fd: i32, num_changes: u32, num_commit: u32, timeout_ns: f64, flags: u32)
     if (std.math.isNan(timeout_ns)) return error.INVAL;
     try queue.commitCount(num_commit);
     wake.awake(queue);
-    queue.applyChanges(queue.changes[0..num_changes]);
+    const changes = queue.changes[0..num_changes];
+    queue.applyChanges(changes);
     queue.counters.turns += 1;
     const limit = if (ring.waiting() > 0) 0 else limitOf(timeout_ns);
     const least: u32 = if (ring.waiting() > 0) 0 else 1;
-    _ = try waiting.wait(queue, .{ .ring = std.math.maxInt(u32) }, least, .after(queue, limit));
+    const patience = if (limit != 0 and anyRefused(changes)) 0 else limit;
+    _ = try waiting.wait(queue, .{ .ring = std.math.maxInt(u32) }, least, .after(queue, patience));
     if (flags & abi.Turn.KEVENT_TURN_ARM != 0 and ring.waiting() == 0) try wake.sleep(queue);
     return @intCast(ring.waiting());
+}
+
+/// Whether a change was refused: its maker must hear of it now, and perhaps waits for nothing else.
+/// That something was gone before it was removed is no news.
+fn anyRefused(changes: []const abi.Ukevent) bool {
+    for (changes) |*change| {
+        if (change.ret_flags & abi.Return.KEVENT_RET_BROKEN == 0) continue;
+        const gone = change.ret_data == errors.number(error.NOENT);
+        if (change.ret_flags & abi.Return.KEVENT_RET_DONE == 0 or !gone) return true;
+    }
+    return false;
 }
 
 /// Negative and infinite: for ever. Fractions are rounded up, because early is wrong.
