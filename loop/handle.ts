@@ -1,4 +1,4 @@
-import type { KeventError } from "../ffi/errors.ts";
+import { KeventError } from "../ffi/errors.ts";
 import type { Loop, Slot } from "./loop.ts";
 
 /**
@@ -59,6 +59,8 @@ export abstract class Handle implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.stop();
+    // A connection that stops closes itself, and by now its place may be somebody else's.
+    if (this.#closed) return;
     this.#closed = true;
     this.loop.free(this.#slot);
   }
@@ -76,6 +78,8 @@ export abstract class Handle implements Disposable {
 
   /** The place in the loop: `user` of the registrations of this handle. */
   protected get slot(): Slot {
+    // Whoever is closed has no place any more: what it asks for would come to the next tenant.
+    if (this.#closed) throw new KeventError("use handle", "handle", "EBADF", "it was closed");
     return this.#slot;
   }
 

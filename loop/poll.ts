@@ -1,4 +1,4 @@
-import { KEVENT_POLL } from "../ffi/abi.ts";
+import { KEVENT_POLL, KEVENT_REQ_ONESHOT } from "../ffi/abi.ts";
 import { checkWhole } from "../ffi/errors.ts";
 import { EVENT } from "../ffi/record.ts";
 import { Handle } from "./handle.ts";
@@ -13,6 +13,7 @@ export class Poll extends Handle {
   /** The descriptor. */
   readonly fd: number;
   #callback: (event: number) => void = () => {};
+  #once = false;
 
   /**
    * @param loop The loop it belongs to.
@@ -36,6 +37,7 @@ export class Poll extends Handle {
   start(event: number, callback: (event: number) => void, reqFlags = 0): this {
     this.stop();
     this.#callback = this.loop.host.bind(callback);
+    this.#once = (reqFlags & KEVENT_REQ_ONESHOT) !== 0;
     this.loop.add(this.slot, KEVENT_POLL, this.fd, 0, event, reqFlags);
     this.setActive(true);
     return this;
@@ -49,6 +51,8 @@ export class Poll extends Handle {
   }
 
   protected override onRecord(words: Uint32Array, at: number): void {
+    // Gone from the queue.
+    if (this.#once) this.setActive(false);
     this.#callback(words[at + EVENT]!);
   }
 }

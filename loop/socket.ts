@@ -39,7 +39,7 @@ const QUIET = KEVENT_SOCKET_HANG_UP | KEVENT_SOCKET_ERROR;
 
 const encoder = new TextEncoder();
 /** Where all reads go. Its bytes belong to the callback until it returns. */
-const incoming: Bytes = new Uint8Array(new ArrayBuffer(READ_BYTES));
+let incoming: Bytes = new Uint8Array(new ArrayBuffer(READ_BYTES));
 
 /** Where a server listens. */
 export interface ListenOptions {
@@ -112,6 +112,7 @@ export class Server extends Handle {
    */
   listen(options: ListenOptions, accept: (connection: Connection) => ConnectionHandlers): this {
     const { hostname = "127.0.0.1", port = 0, backlog = BACKLOG_DEFAULT } = options;
+    const { slot } = this;
     checkWhole(port, 0, 65535, "listen", "port");
     checkWhole(backlog, 1, 0x7fffffff, "listen", "backlog");
     this.stop();
@@ -121,7 +122,7 @@ export class Server extends Handle {
     this.#fd = check(fd, operation, "kevent_sock_listen");
     this.#port = check(this.#calls.kevent_sock_port(fd), operation, "kevent_sock_port");
     this.#accept = accept;
-    this.loop.add(this.slot, KEVENT_SOCKET, fd, 0, KEVENT_SOCKET_ACCEPT, 0);
+    this.loop.add(slot, KEVENT_SOCKET, fd, 0, KEVENT_SOCKET_ACCEPT, 0);
     this.setActive(true);
     return this;
   }
@@ -258,7 +259,8 @@ export class Connection extends Handle {
     const sent = this.#buffered > 0 || this.#connecting ? 0 : this.#send(bytes, 0);
     if (sent < 0) return false;
     if (sent === bytes.length) return true;
-    this.#unsent.push(bytes.slice(sent));
+    // Not `bytes.slice`: that of a Buffer copies nothing.
+    this.#unsent.push(Uint8Array.prototype.slice.call(bytes, sent));
     this.#buffered += bytes.length - sent;
     this.#watch();
     return false;
@@ -312,6 +314,8 @@ export class Connection extends Handle {
 
   #read(): void {
     for (let count = 0; count < READS_MAX && this.#wantsToRead(); count++) {
+      // A callback may have given it away, with `postMessage` for example.
+      if (incoming.length === 0) incoming = new Uint8Array(new ArrayBuffer(READ_BYTES));
       const length = this.#calls.kevent_sock_read(this.#fd, incoming, 0, READ_BYTES);
       if (length === EAGAIN) return;
       if (length < 0) return this.#finish(KeventError.of("read", "kevent_sock_read", length));
