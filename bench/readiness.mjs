@@ -1,4 +1,4 @@
-// Readiness: the same work through kevent on each back-end, libuv and a bare epoll loop, each a
+// Readiness, S1-6: the same work through kevent on each back-end, libuv and a bare epoll loop, each a
 // native program of its own. The programs take turns, so that all see the same machine; the hash
 // says that they did the same work. Then the same from script.
 

@@ -630,3 +630,43 @@ pub const Queue = struct {
 };
 
 const queue_bytes = std.mem.alignForward(usize, @sizeOf(Queue), sys.page_bytes);
+
+/// A source that answers as it is told, and keeps what it saw when it was asked.
+const FakeSource = struct {
+    var holds: u32 = 0;
+    var seen: u32 = 0;
+
+    const source: Source = .{
+        .name = "fake",
+        .kinds = 1,
+        .required = 1,
+        .enqueue = enqueue,
+        .dequeue = dequeue,
+        .check = check,
+    };
+
+    fn enqueue(_: *Queue, _: u32) Error!void {}
+    fn dequeue(_: *Queue, _: u32) void {}
+
+    fn check(queue: *Queue, index: u32) u32 {
+        seen = queue.kevents.at(index).event.req_flags;
+        return holds;
+    }
+};
+
+test "S2-63 the last check asks with its flag cleared, so that the source can tell; then it is set again" {
+    const queue = try Queue.create(.{ .backend = abi.Backend.KEVENT_BACKEND_EPOLL });
+    defer queue.destroy();
+    const index = try queue.kevents.create();
+    const kevent = queue.kevents.at(index);
+    kevent.* = std.mem.zeroes(Kevent);
+    const flags = abi.Request.KEVENT_REQ_LAST_CHECK | abi.Request.KEVENT_REQ_ET;
+    kevent.event.req_flags = flags;
+    for ([_]u32{ 0, 1 }) |holds| {
+        FakeSource.holds = holds;
+        FakeSource.seen = flags;
+        try std.testing.expectEqual(holds != 0, queue.passesLastCheck(&FakeSource.source, index));
+        try std.testing.expectEqual(abi.Request.KEVENT_REQ_ET, FakeSource.seen);
+        try std.testing.expectEqual(flags, kevent.event.req_flags);
+    }
+}

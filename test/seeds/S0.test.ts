@@ -148,7 +148,7 @@ describe("S0", () => {
     expect(turn(queue, SECOND).map(({ event }) => event)).toEqual([KEVENT_TIMER_FIRED]);
   });
 
-  test("S0-11 two interests in one descriptor both fire", () => {
+  test("S0-11 S0-13 two interests in one descriptor are a set, and both fire", () => {
     using queue = new Queue();
     using fds = pipe();
     for (const user of [1, 2]) {

@@ -310,7 +310,7 @@ describe("S4 reports", () => {
     expect(turn(queue, SECOND).map(({ type }) => type)).toEqual([KEVENT_TIMER]);
   });
 
-  test("S4-18 network AIO is answered with BROKEN in this version", () => {
+  test("S4-4 S4-18 network AIO is answered with BROKEN in this version", () => {
     using queue = new Queue();
     const answer = ctl(queue, KEVENT_CTL_ADD, { type: KEVENT_NAIO, event: 1 });
     expect(answer.retFlags & KEVENT_RET_BROKEN).toBe(KEVENT_RET_BROKEN);
