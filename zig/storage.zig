@@ -3,6 +3,7 @@
 //! of its clock, and a user event is its own.
 
 const std = @import("std");
+const Error = @import("errors.zig").Error;
 const pools = @import("pool.zig");
 const List = @import("list.zig").List;
 const Kevent = @import("kevent.zig").Kevent;
@@ -50,6 +51,30 @@ comptime {
 }
 
 pub const Storages = pools.Pool(Storage);
+
+/// A storage with no interest in it yet; `source` (`abi.Type`) will be told about poll bits in `want`.
+pub fn create(storages: *Storages, fd: i32, source: u32, want: u16) Error!u32 {
+    const number = try storages.create();
+    const storage = storages.at(number);
+    storage.* = .{
+        .interests = .{},
+        .fd = fd,
+        .generation = storage.generation,
+        .link = pools.none,
+        .want = want,
+        .source = @intCast(source),
+        .flags = .{ .live = true },
+    };
+    return number;
+}
+
+/// Its interests have left, and no back-end watches it. News that are on their way will be stale.
+pub fn destroy(storages: *Storages, number: u32) void {
+    const storage = storages.at(number);
+    storage.flags.live = false;
+    storage.generation +%= 1;
+    storages.destroy(number);
+}
 
 /// What the back-end hands back with an event: which storage, in which of its lives.
 pub const Token = packed struct(u64) {

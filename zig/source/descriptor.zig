@@ -7,6 +7,7 @@ const Error = @import("../errors.zig").Error;
 const none = @import("../pool.zig").none;
 const Queue = @import("../queue.zig").Queue;
 const Kevent = @import("../kevent.zig").Kevent;
+const storages = @import("../storage.zig");
 
 /// How a type of interest speaks of poll bits.
 pub const Dialect = struct {
@@ -55,27 +56,15 @@ fn leave(queue: *Queue, index: u32) void {
     storage.interests.remove(queue.kevents.array.items, index);
     if (storage.interests.head != none) return;
     if (storage.flags.armed) queue.backend.unwatch(queue, number);
-    storage.flags.live = false;
-    storage.generation +%= 1;
     queue.by_fd.items[@intCast(storage.fd)] = 0;
-    queue.storages.destroy(number);
+    storages.destroy(&queue.storages, number);
 }
 
 /// The storage of a descriptor, made if there is none.
 fn storageOf(queue: *Queue, fd: u32) Error!u32 {
     try queue.by_fd.reach(fd);
     if (queue.by_fd.items[fd] != 0) return queue.by_fd.items[fd] - 1;
-    const number = try queue.storages.create();
-    const storage = queue.storages.at(number);
-    storage.* = .{
-        .interests = .{},
-        .fd = @intCast(fd),
-        .generation = storage.generation,
-        .link = none,
-        .want = 0,
-        .source = @intCast(abi.Type.KEVENT_POLL),
-        .flags = .{ .live = true },
-    };
+    const number = try storages.create(&queue.storages, @intCast(fd), abi.Type.KEVENT_POLL, 0);
     queue.by_fd.items[fd] = number + 1;
     return number;
 }

@@ -33,6 +33,7 @@ const none = pools.none;
 const sync = @import("../sync.zig");
 const Queue = @import("../queue.zig").Queue;
 const Source = @import("../source.zig").Source;
+const storages = @import("../storage.zig");
 
 const Kind = abi.Inode;
 const asked = Kind.KEVENT_INODE_ACCESS | Kind.KEVENT_INODE_MODIFY | Kind.KEVENT_INODE_ATTRIB |
@@ -385,37 +386,15 @@ fn exit(s: *Subscription) void {
 }
 
 fn watchFd(queue: *Queue, fd: sys.Fd) Error!u32 {
-    const number = try makeStorage(queue, fd);
-    errdefer dropStorage(queue, number);
+    const number = try storages.create(&queue.storages, fd, abi.Type.KEVENT_INODE, abi.Poll.KEVENT_POLL_IN);
+    errdefer storages.destroy(&queue.storages, number);
     _ = try queue.backend.watch(queue, number);
     return number;
 }
 
 fn unwatchFd(queue: *Queue, number: u32) void {
     if (queue.storages.at(number).flags.armed) queue.backend.unwatch(queue, number);
-    dropStorage(queue, number);
-}
-
-fn makeStorage(queue: *Queue, fd: i32) Error!u32 {
-    const number = try queue.storages.create();
-    const storage = queue.storages.at(number);
-    storage.* = .{
-        .interests = .{},
-        .fd = fd,
-        .generation = storage.generation,
-        .link = none,
-        .want = abi.Poll.KEVENT_POLL_IN,
-        .source = @intCast(abi.Type.KEVENT_INODE),
-        .flags = .{ .live = true },
-    };
-    return number;
-}
-
-fn dropStorage(queue: *Queue, number: u32) void {
-    const storage = queue.storages.at(number);
-    storage.flags.live = false;
-    storage.generation +%= 1;
-    queue.storages.destroy(number);
+    storages.destroy(&queue.storages, number);
 }
 
 /// Leaves the hub. Also called when the queue ends; then all its interests have left.
@@ -524,8 +503,8 @@ fn subscriberIn(watch: u32, s: *Subscription) ?u32 {
 
 fn newSubscriber(queue: *Queue, watch: u32) Error!u32 {
     const w = hub.watches.?.at(watch);
-    const storage = try makeStorage(queue, w.wd);
-    errdefer dropStorage(queue, storage);
+    const storage = try storages.create(&queue.storages, w.wd, abi.Type.KEVENT_INODE, abi.Poll.KEVENT_POLL_IN);
+    errdefer storages.destroy(&queue.storages, storage);
     const index = try hub.subscribers.create();
     hub.subscribers.at(index).* = .{
         .next = w.subscribers,
@@ -656,7 +635,7 @@ fn detach(queue: *Queue, storage: u32) void {
         if (subscriber.path) |path| std.heap.c_allocator.free(path);
         hub.subscribers.destroy(index);
     }
-    dropStorage(queue, storage);
+    storages.destroy(&queue.storages, storage);
     queue.inodes.watched -= 1;
     if (queue.inodes.watched == 0) unsubscribe(queue);
 }

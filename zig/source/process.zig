@@ -8,9 +8,9 @@ const abi = @import("../abi.zig");
 const sys = @import("../sys/linux.zig");
 const processes = @import("../sys/process.zig");
 const Error = @import("../errors.zig").Error;
-const none = @import("../pool.zig").none;
 const Queue = @import("../queue.zig").Queue;
 const Source = @import("../source.zig").Source;
+const storages = @import("../storage.zig");
 
 const Kind = abi.Process;
 const all = Kind.KEVENT_PROCESS_EXIT | Kind.KEVENT_PROCESS_SIGNALED | Kind.KEVENT_PROCESS_NO_STATUS;
@@ -54,21 +54,10 @@ fn enqueue(queue: *Queue, index: u32) Error!void {
     if (pid == 0 or pid > pid_most or kevent.event.id.raw[1] != 0) return error.INVAL;
     const fd = try processes.open(pid);
     errdefer sys.close(fd);
-    const number = try queue.storages.create();
-    errdefer queue.storages.destroy(number);
-    const storage = queue.storages.at(number);
-    storage.* = .{
-        .interests = .{},
-        .fd = fd,
-        .generation = storage.generation,
-        .link = none,
-        .want = abi.Poll.KEVENT_POLL_IN,
-        .source = @intCast(abi.Type.KEVENT_PROCESS),
-        .flags = .{ .live = true },
-    };
-    errdefer storage.flags.live = false;
+    const number = try storages.create(&queue.storages, fd, abi.Type.KEVENT_PROCESS, abi.Poll.KEVENT_POLL_IN);
+    errdefer storages.destroy(&queue.storages, number);
     _ = try queue.backend.watch(queue, number);
-    storage.interests.append(queue.kevents.array.items, index);
+    queue.storages.at(number).interests.append(queue.kevents.array.items, index);
     kevent.storage = number;
 }
 
@@ -78,9 +67,7 @@ fn dequeue(queue: *Queue, index: u32) void {
     storage.interests.remove(queue.kevents.array.items, index);
     if (storage.flags.armed) queue.backend.unwatch(queue, number);
     sys.close(storage.fd);
-    storage.flags.live = false;
-    storage.generation +%= 1;
-    queue.storages.destroy(number);
+    storages.destroy(&queue.storages, number);
 }
 
 fn activity(queue: *Queue, number: u32, _: u32) void {

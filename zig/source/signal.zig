@@ -25,6 +25,7 @@ const none = @import("../pool.zig").none;
 const sync = @import("../sync.zig");
 const Queue = @import("../queue.zig").Queue;
 const Source = @import("../source.zig").Source;
+const storages = @import("../storage.zig");
 
 const Kind = abi.Signal;
 
@@ -242,8 +243,8 @@ fn enqueue(queue: *Queue, index: u32) Error!void {
 fn storageOf(queue: *Queue, number: u32) Error!u32 {
     const place = &queue.signals.by_number[number - 1];
     if (place.* != 0) return place.* - 1;
-    const storage = try makeStorage(queue, @intCast(number));
-    errdefer dropStorage(queue, storage);
+    const storage = try storages.create(&queue.storages, @intCast(number), abi.Type.KEVENT_SIGNAL, abi.Poll.KEVENT_POLL_IN);
+    errdefer storages.destroy(&queue.storages, storage);
     lock.lock();
     defer lock.unlock();
     const seat = &seats[queue.signals.seat];
@@ -258,28 +259,6 @@ fn storageOf(queue: *Queue, number: u32) Error!u32 {
 
 fn bitOf(number: u32) u64 {
     return @as(u64, 1) << @intCast(number - 1);
-}
-
-fn makeStorage(queue: *Queue, fd: i32) Error!u32 {
-    const number = try queue.storages.create();
-    const storage = queue.storages.at(number);
-    storage.* = .{
-        .interests = .{},
-        .fd = fd,
-        .generation = storage.generation,
-        .link = none,
-        .want = abi.Poll.KEVENT_POLL_IN,
-        .source = @intCast(abi.Type.KEVENT_SIGNAL),
-        .flags = .{ .live = true },
-    };
-    return number;
-}
-
-fn dropStorage(queue: *Queue, number: u32) void {
-    const storage = queue.storages.at(number);
-    storage.flags.live = false;
-    storage.generation +%= 1;
-    queue.storages.destroy(number);
 }
 
 fn dequeue(queue: *Queue, index: u32) void {
@@ -301,15 +280,15 @@ fn forget(queue: *Queue, storage: u32) void {
         leave(number);
     }
     queue.signals.by_number[number - 1] = 0;
-    dropStorage(queue, storage);
+    storages.destroy(&queue.storages, storage);
 }
 
 fn subscribe(queue: *Queue) Error!void {
     if (queue.signals.seat != none) return;
     const fd = try sys.eventfd();
     errdefer sys.close(fd);
-    const storage = try makeStorage(queue, fd);
-    errdefer dropStorage(queue, storage);
+    const storage = try storages.create(&queue.storages, fd, abi.Type.KEVENT_SIGNAL, abi.Poll.KEVENT_POLL_IN);
+    errdefer storages.destroy(&queue.storages, storage);
     _ = try queue.backend.watch(queue, storage);
     errdefer if (queue.storages.at(storage).flags.armed) queue.backend.unwatch(queue, storage);
     queue.signals.seat = try takeSeat(fd);
@@ -337,7 +316,7 @@ pub fn unsubscribe(queue: *Queue) void {
     const storage = queue.signals.bell;
     const fd = queue.storages.at(storage).fd;
     if (queue.storages.at(storage).flags.armed) queue.backend.unwatch(queue, storage);
-    dropStorage(queue, storage);
+    storages.destroy(&queue.storages, storage);
     queue.signals.seat = none;
     queue.signals.bell = none;
     // Nobody finds the seat any more (`wants` is 0), but a handler in another thread may be about to
