@@ -141,6 +141,8 @@ fn park(queue: *Queue, me: *Waiter, deadline: Deadline) void {
         const left = deadline.left(queue);
         if (left == 0) return;
         me.word.store(0, .monotonic);
+        // What this thread took may have ended interests; the leader will not tell the kernel.
+        queue.backend.submit();
         queue.lock.unlock();
         _ = sys.futexWait(&me.word, 0, left);
         queue.lock.lock();

@@ -245,7 +245,6 @@ pub const Uring = struct {
         self.ring.push(pollAdd(storage.fd, storage.want, tokenOf(storage, index)));
         storage.flags.polled = true;
         storage.link = storage.want;
-        self.submitForSleeper();
     }
 
     fn disarm(self: *Uring, storage: *Storage, index: u32) void {
@@ -259,7 +258,6 @@ pub const Uring = struct {
             .addr = tokenOf(storage, index),
             .user_data = Own.cancel.token(),
         });
-        self.submitForSleeper();
     }
 
     /// The poll in the kernel is on another file than the descriptor is now. Asked by cancelling the
@@ -662,12 +660,6 @@ pub const Uring = struct {
         if (count > 0 or self.ring.hasHidden()) try self.ring.submit(count);
     }
 
-    /// Another thread waits in the kernel: it will not submit for us.
-    fn submitForSleeper(self: *Uring) void {
-        if (!self.sleeping) return;
-        self.submit() catch sys.eventfdSignal(self.bell);
-    }
-
     fn makeRoom(self: *Uring) Error!void {
         if (!self.ring.full()) return;
         try self.submit();
@@ -677,7 +669,6 @@ pub const Uring = struct {
     fn pollOwn(self: *Uring, fd: sys.Fd, own: Own) Error!void {
         try self.makeRoom();
         self.ring.push(pollAdd(fd, in, own.token()));
-        self.submitForSleeper();
     }
 };
 

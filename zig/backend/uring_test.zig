@@ -516,6 +516,25 @@ test "uring: polls of a thread that ended go on" {
     }
 }
 
+test "uring: a poll that ended unseen is not taken for another file's" {
+    const rig = try Rig.open(.shared);
+    defer rig.close();
+    const event = try sys.eventfd();
+    defer sys.close(event);
+    const Other = struct {
+        fn run(r: *Rig, fd: sys.Fd) void {
+            r.add(fd, IN, EDGE, 1) catch unreachable;
+        }
+    };
+    const thread = try std.Thread.spawn(.{}, Other.run, .{ rig, event });
+    thread.join();
+    try rig.add(event, IN, EDGE, 2);
+    sys.eventfdSignal(event);
+    const got = try rig.collect(2);
+    try expectEqual(2, got.len);
+    for (got) |record| try expectEqual(0, record.ret_flags & abi.Return.KEVENT_RET_BROKEN);
+}
+
 test "uring: timers are never early, waited for inside, by the descriptor, or by the wake-up byte" {
     try onEach(struct {
         fn promise(rig: *Rig) !void {
@@ -809,6 +828,56 @@ fn wakeUp(rig: *Rig) !void {
     try take(ends[0]);
 }
 
+test "uring: what comes while the script falls asleep wakes it" {
+    try onEach(fallAsleep);
+}
+
+fn fallAsleep(rig: *Rig) !void {
+    const script = exports.kevent_wake_open(rig.fd);
+    defer sys.close(script);
+    const ends = try sys.socketpair();
+    defer for (ends) |fd| sys.close(fd);
+    const event = try sys.eventfd();
+    defer sys.close(event);
+    try rig.add(ends[0], IN, QUEUED, 0);
+    try rig.add(event, IN, EDGE, 1);
+    const Writer = struct {
+        round: std.atomic.Value(u32) = .init(0),
+        socket: sys.Fd,
+        event: sys.Fd,
+
+        fn run(writer: *@This()) void {
+            for (1..rounds + 1) |round| {
+                while (writer.round.load(.acquire) < round) std.Thread.yield() catch {};
+                for (0..round * 7 % 3000) |_| std.atomic.spinLoopHint();
+                if (round % 2 == 0) sys.eventfdSignal(writer.event) else _ = sys.write(writer.socket, "x") catch {};
+            }
+        }
+
+        const rounds = 1000;
+    };
+    var writer: Writer = .{ .socket = ends[1], .event = event };
+    const thread = try std.Thread.spawn(.{}, Writer.run, .{&writer});
+    defer thread.join();
+    errdefer writer.round.store(Writer.rounds, .release);
+    var commit: u32 = 0;
+    for (1..Writer.rounds + 1) |round| {
+        writer.round.store(@intCast(round), .release);
+        while (true) {
+            const waiting = turn(rig, commit, abi.Turn.KEVENT_TURN_ARM);
+            commit = 0;
+            try expect(waiting >= 0);
+            if (waiting > 0) break;
+            if (!readableWithin(script, 2000 * ms)) return error.Slept;
+            try take(script);
+        }
+        if (round % 2 == 0) _ = sys.eventfdClear(event) else try take(ends[0]);
+        // What else is there is committed with it.
+        commit = @intCast(turn(rig, 0, 0));
+        if (isReadable(script)) try take(script);
+    }
+}
+
 fn turn(rig: *Rig, commit: u32, flags: u32) i32 {
     return exports.kevent_turn(rig.fd, 0, commit, 0, flags);
 }
@@ -924,6 +993,21 @@ test "uring: what it found in this kernel is told" {
     const text = try info(rig);
     try expect(std.mem.indexOf(u8, text, "\"backend\":\"io_uring\"") != null);
     try expect(std.mem.indexOf(u8, text, "\"wake\":\"none\"") != null);
+}
+
+test "uring: while the script is awake the kernel signals nothing" {
+    const rig = try Rig.open(.single);
+    defer rig.close();
+    const script = exports.kevent_wake_open(rig.fd);
+    defer sys.close(script);
+    const ends = try sys.socketpair();
+    defer for (ends) |fd| sys.close(fd);
+    try rig.add(ends[0], IN, QUEUED, 1);
+    try expectEqual(0, turn(rig, 0, abi.Turn.KEVENT_TURN_ARM));
+    try expectEqual(0, turn(rig, 0, 0));
+    _ = try sys.write(ends[1], "x");
+    try expect(!rig.readable());
+    try expectEqual(1, turn(rig, 0, 0));
 }
 
 test "uring: a turn that has nothing to do does not enter the kernel" {
