@@ -167,7 +167,7 @@ fn ctl(fd: i32, cmd: u32, num: u32, arg: ?[*]abi.Ukevent) Error!i32 {
     const records = (arg orelse return error.FAULT)[0..num];
     if (@intFromPtr(records.ptr) % @alignOf(abi.Ukevent) != 0) return error.INVAL;
     defer call.settle();
-    call.queue.controlAll(cmd, records);
+    call.queue.apply(cmd, records);
     return @intCast(num);
 }
 
@@ -244,7 +244,7 @@ fn turn(fd: i32, num_changes: u32, num_commit: u32, timeout_ns: f64, flags: u32)
     try queue.commitCount(num_commit);
     wake.awake(queue);
     const changes = queue.changes[0..num_changes];
-    queue.applyChanges(changes);
+    queue.apply(null, changes);
     queue.counters.turns += 1;
     const limit = if (ring.waiting() > 0) 0 else limitOf(timeout_ns);
     const least: u32 = if (ring.waiting() > 0) 0 else 1;

@@ -185,17 +185,9 @@ pub const Queue = struct {
         shared.* = record;
     }
 
-    /// Apply one command to all; how many were processed. A bad element does not stop the others. S2-23.
-    pub fn controlAll(queue: *Queue, command: u32, records: []abi.Ukevent) void {
-        queue.apply(command, records);
-    }
-
-    /// Each with its own command, which stands in `ret_flags`, where the result will.
-    pub fn applyChanges(queue: *Queue, records: []abi.Ukevent) void {
-        queue.apply(null, records);
-    }
-
-    fn apply(queue: *Queue, command: ?u32, records: []abi.Ukevent) void {
+    /// Apply one command to all records, or null: each its own, which stands in `ret_flags`, where the
+    /// result will. A bad element does not stop the others. S2-23.
+    pub fn apply(queue: *Queue, command: ?u32, records: []abi.Ukevent) void {
         defer queue.moments = @splat(null);
         var changes: lookahead.Changes = .{ .command = command };
         changes.start(queue, records);
@@ -215,7 +207,8 @@ pub const Queue = struct {
     }
 
     fn add(queue: *Queue, record: *abi.Ukevent) Error!void {
-        const source = try queue.validate(record);
+        const source = sources.find(record.type) orelse return error.NOTSUP;
+        try validate(source, record);
         if (queue.identity.find(queue.kevents.array.items, record) != null) return error.EXIST;
         const index = try queue.kevents.create();
         errdefer queue.kevents.destroy(index);
@@ -258,14 +251,7 @@ pub const Queue = struct {
     }
 
     /// All that can be said against a record before looking at the thing it names. S2-73.
-    fn validate(queue: *Queue, record: *const abi.Ukevent) Error!*const Source {
-        _ = queue;
-        const source = sources.find(record.type) orelse return error.NOTSUP;
-        try validateRequest(source, record);
-        return source;
-    }
-
-    fn validateRequest(source: *const Source, record: *const abi.Ukevent) Error!void {
+    fn validate(source: *const Source, record: *const abi.Ukevent) Error!void {
         if (record.req_flags & ~abi.request_mask != 0) return error.INVAL;
         if (record.event & ~source.kinds != 0) return error.INVAL;
         if (record.event & source.required == 0) return error.INVAL;
@@ -277,7 +263,7 @@ pub const Queue = struct {
         // The seed sets id, user, req_flags and event only; a type that is set must be the right one.
         if (record.type != 0 and record.type != kevent.event.type) return error.INVAL;
         const source = sources.find(kevent.event.type).?;
-        try validateRequest(source, record);
+        try validate(source, record);
         queue.unready(index);
         kevent.event.req_flags = record.req_flags;
         kevent.event.event = record.event;

@@ -1,6 +1,6 @@
 //! Promises about registrations: adding, changing, removing, what fires and what is handed out. Each
-//! on every back-end. Names begin with the rows of the checklist. Waiting is in `wait_test.zig`,
-//! refusals are in `bad_input_test.zig`.
+//! on every back-end. Names begin with the rows of the checklist. Waiting is in `wait_test.zig`; what
+//! bad input gets is in `test/bad-input.test.ts`.
 
 const std = @import("std");
 const abi = @import("abi.zig");
