@@ -142,6 +142,8 @@ export const ABI_VERSION = 1;
 export const RING_ENTRIES_MAX = 1048576;
 /** `ret_data` of an inode event without a name. */
 export const KEVENT_NO_NAME = 0xffffffff;
+/** The smallest name area: the longest name with its length. */
+export const NAMES_BYTES_MIN = 260;
 
 /** Bytes of the structs that cross the border, and where their fields are. */
 export const RECORD_BYTES = 40;

@@ -16,6 +16,7 @@ import {
   KEVENT_NO_NAME,
   KEVENT_RET_BROKEN,
   KEVENT_USER,
+  NAMES_BYTES_MIN,
   PARAMS_BACKEND,
   PARAMS_BYTES,
   PARAMS_CHANGES_BYTES,
@@ -64,10 +65,8 @@ const SLICE_NS = 500e6;
 const CHANGES_DEFAULT = 256;
 /** Records of the ring, unless the caller says otherwise. */
 const ENTRIES_DEFAULT = 256;
-/** Bytes of the name area, unless the caller says otherwise: 64 names of the longest kind. */
+/** Bytes of the name area, unless the caller says otherwise: some 64 names of the longest kind. */
 const NAMES_DEFAULT = 64 * 264;
-/** The smallest name area takes the longest name (255 bytes) with its length. */
-const NAMES_MIN = 260;
 /** The largest name area: offsets into it are u32, and one must stay free for "no name". */
 const NAMES_MAX = 1 << 30;
 const U32_MAX = 0xffffffff;
@@ -670,7 +669,7 @@ function allocate(options: QueueOptions, entries: number): Memory {
 
 function namesOf({ names = NAMES_DEFAULT }: QueueOptions): number {
   if (names === 0) return 0;
-  checkWhole(names, NAMES_MIN, NAMES_MAX, "make queue", "names");
+  checkWhole(names, NAMES_BYTES_MIN, NAMES_MAX, "make queue", "names");
   if (names % 4 === 0) return names;
   throw new KeventError("make queue", "argument", "EINVAL", "names must be a multiple of 4");
 }

@@ -6,6 +6,7 @@ const std = @import("std");
 const abi = @import("abi.zig");
 const errors = @import("errors.zig");
 const exports = @import("exports.zig");
+const Names = @import("names.zig").Names;
 
 /// Doc comments are not part of the types; they are read from the text.
 const abi_text = @embedFile("abi.zig");
@@ -69,6 +70,8 @@ fn printNumbers(out: *std.Io.Writer) !void {
     try printConstant(out, "RING_ENTRIES_MAX", abi.ring_entries_max);
     try out.writeAll("/** `ret_data` of an inode event without a name. */\n");
     try printFlag(out, "KEVENT_NO_NAME", abi.no_name);
+    try out.writeAll("/** The smallest name area: the longest name with its length. */\n");
+    try printConstant(out, "NAMES_BYTES_MIN", Names.longest);
     try out.writeAll("\n/** Bytes of the structs that cross the border, and where their fields are. */\n");
     try printConstant(out, "RECORD_BYTES", @sizeOf(abi.Ukevent));
     try printOffsets(out, abi.Ukevent, "RECORD");
