@@ -132,7 +132,7 @@ export function brokenError(words: Uint32Array, at: number, verb = "change"): Ke
   return KeventError.of(`${verb} ${what}`, "kevent_ctl", words[at + RET_DATA]!);
 }
 
-/** The largest array of records that one call takes. */
+/** The largest array of records; the library would take more in one call. */
 export const RECORDS_MAX: number = 1 << 20;
 
 /**

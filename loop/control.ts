@@ -10,8 +10,33 @@ import type { Records } from "../ffi/record.ts";
 import { currentRuntime } from "./host.ts";
 
 /**
- * The call as LWN described it in 2006: one control struct with the records right behind it.
- * Kept for readers of that article; `Queue` does the same with fewer copies.
+ * The call as LWN described it in 2006: one control struct with the records right behind it (S4-6,
+ * S4-22). Kept for readers of that article; `Queue` does the same with fewer copies, and can be
+ * closed: a queue made here ends with its thread.
+ *
+ * @example A timer of a millisecond
+ * ```ts
+ * import {
+ *   control,
+ *   KEVENT_CTL_ADD,
+ *   KEVENT_CTL_INIT,
+ *   KEVENT_CTL_WAIT,
+ *   KEVENT_REQ_ONESHOT,
+ *   KEVENT_TIMER,
+ *   KEVENT_TIMER_FIRED,
+ *   Records,
+ * } from "../adapters/mod.ts";
+ *
+ * const fd = control(0, KEVENT_CTL_INIT);
+ * const records = Records.of({
+ *   id: [0, 1_000_000],
+ *   type: KEVENT_TIMER,
+ *   event: KEVENT_TIMER_FIRED,
+ *   reqFlags: KEVENT_REQ_ONESHOT,
+ * });
+ * control(fd, KEVENT_CTL_ADD, 0, records);
+ * if (control(fd, KEVENT_CTL_WAIT, 1000, records) !== 1) throw new Error("did not fire within 1 s");
+ * ```
  *
  * @param fd The queue; 0 with `KEVENT_CTL_INIT`.
  * @param cmd `KEVENT_CTL_INIT`, `ADD`, `REMOVE`, `MODIFY` or `WAIT`.

@@ -13,7 +13,22 @@ export interface InodeEvent {
 }
 
 /**
- * Watches one file or directory (not the directories in it), as inotify does.
+ * Watches one file or directory (not the directories in it): inotify(7), S4-3.
+ *
+ * @example A file that comes
+ * ```ts
+ * import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+ * import { Inode, KEVENT_INODE_CREATE, Loop } from "../adapters/mod.ts";
+ *
+ * using loop = new Loop();
+ * const folder = mkdtempSync("/tmp/kevent-");
+ * const name = await new Promise<string | undefined>((resolve) => {
+ *   new Inode(loop).start(folder, KEVENT_INODE_CREATE, (event) => resolve(event.name));
+ *   writeFileSync(`${folder}/letter`, "");
+ * });
+ * rmSync(folder, { recursive: true });
+ * if (name !== "letter") throw new Error(`not the name: ${name}`);
+ * ```
  */
 export class Inode extends Handle {
   #watch = 0;

@@ -5,9 +5,32 @@ import { Handle } from "./handle.ts";
 import type { Loop } from "./loop.ts";
 
 /**
- * Watches any descriptor that `poll` can watch.
+ * Watches any descriptor that `poll` can watch: poll(2), S4-2.
  *
  * The descriptor stays the caller's: stop or close the handle before closing it.
+ *
+ * @example A queue is a descriptor, readable while events wait
+ * ```ts
+ * import {
+ *   KEVENT_POLL_IN,
+ *   KEVENT_REQ_ONESHOT,
+ *   KEVENT_TIMER,
+ *   KEVENT_TIMER_FIRED,
+ *   Loop,
+ *   Poll,
+ *   Queue,
+ * } from "../adapters/mod.ts";
+ *
+ * using loop = new Loop();
+ * using other = new Queue({ single: false });
+ * other.add(KEVENT_TIMER, 0, 1_000_000, KEVENT_TIMER_FIRED, KEVENT_REQ_ONESHOT, 1, 0);
+ * other.apply();
+ * const poll = new Poll(loop, other.fd);
+ * const event = await new Promise<number>((resolve) => {
+ *   poll.start(KEVENT_POLL_IN, resolve, KEVENT_REQ_ONESHOT);
+ * });
+ * if ((event & KEVENT_POLL_IN) === 0) throw new Error("not readable");
+ * ```
  */
 export class Poll extends Handle {
   /** The descriptor. */

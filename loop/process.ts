@@ -18,7 +18,21 @@ export interface ProcessEnd {
 }
 
 /**
- * Watches for the end of a process, a child or not.
+ * Watches for the end of a process, a child or not: pidfd_open(2).
+ *
+ * @example A child that ends by itself
+ * ```ts
+ * import { spawn } from "node:child_process";
+ * import { Loop, Process, type ProcessEnd } from "../adapters/mod.ts";
+ *
+ * using loop = new Loop();
+ * const child = spawn("sleep", ["0.05"]);
+ * const end = await new Promise<ProcessEnd>((resolve) => {
+ *   new Process(loop).start(child.pid!, resolve);
+ * });
+ * // Undefined where the kernel no longer knows: see the README.
+ * if (end.code !== 0 && end.code !== undefined) throw new Error(`ended with ${end.code}`);
+ * ```
  */
 export class Process extends Handle {
   #pid = 0;

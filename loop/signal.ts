@@ -4,7 +4,21 @@ import { RET_DATA, RET_EXTRA } from "../ffi/record.ts";
 import { Handle } from "./handle.ts";
 
 /**
- * Watches a signal. Handlers of the runtime for the same signal go on working.
+ * Watches a signal: signal(7). Handlers of the runtime for the same signal go on working; what the
+ * signal does by default, such as end the process, does not happen.
+ *
+ * @example SIGUSR2 from this process
+ * ```ts
+ * import process from "node:process";
+ * import { Loop, Signal } from "../adapters/mod.ts";
+ *
+ * using loop = new Loop();
+ * const sender = await new Promise<number>((resolve) => {
+ *   new Signal(loop).start(12, (_count, pid) => resolve(pid));
+ *   process.kill(process.pid, "SIGUSR2");
+ * });
+ * if (sender !== process.pid) throw new Error(`not from here: ${sender}`);
+ * ```
  */
 export class Signal extends Handle {
   #signal = 0;

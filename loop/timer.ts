@@ -7,7 +7,7 @@ import { Handle } from "./handle.ts";
 const DELAY_MS_MAX = 0xffffffff * 1000;
 
 /**
- * A timer with a nanosecond clock: never early, once or again and again.
+ * A timer with a nanosecond clock: never early, once or again and again. S2-82 to S2-84.
  *
  * @example
  * ```ts

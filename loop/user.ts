@@ -21,7 +21,7 @@ export interface SharedTrigger {
 }
 
 /**
- * An event that scripts trigger, from this thread or from any other.
+ * An event that scripts trigger, from this thread or from any other: S0-28, EVFILT_USER of kqueue(2).
  *
  * Triggers that come faster than the callback are merged into one call, which has the last payload.
  *
@@ -93,6 +93,19 @@ export class User extends Handle {
 
 /**
  * Triggers a user event of a loop on another thread.
+ *
+ * @example
+ * ```ts
+ * import { Loop, triggerShared, User } from "../adapters/mod.ts";
+ *
+ * using loop = new Loop();
+ * const user = new User(loop);
+ * const payload = await new Promise<number>((resolve) => {
+ *   // As if from a Worker that got `user.share()` by `postMessage`.
+ *   triggerShared(user.start(resolve).share(), 7);
+ * });
+ * if (payload !== 7) throw new Error("payload was lost");
+ * ```
  *
  * @param shared What `User.share` gave there.
  * @param payload A whole number below 2^24. Default 0.
