@@ -8,6 +8,9 @@ const sys = @import("sys/linux.zig");
 const Error = @import("errors.zig").Error;
 const sync = @import("sync.zig");
 
+/// What a script is woken with.
+pub const byte = "!";
+
 pub const Ticket = struct { number: u32, generation: u32 };
 
 /// Queues that sleep at the same time; one per thread of the process that runs a loop on epoll.
@@ -118,5 +121,5 @@ fn deliver(token: u64) void {
     const seat = &seats[@as(u32, @truncate(token))];
     if (!seat.taken or seat.generation != @as(u32, @truncate(token >> 32))) return;
     // A full socket holds bytes that the script has not read: it will wake up anyway.
-    _ = sys.sendQuietly(seat.out, "!") catch {};
+    _ = sys.sendQuietly(seat.out, byte) catch {};
 }

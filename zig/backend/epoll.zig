@@ -30,6 +30,8 @@ pub const Epoll = struct {
     timers: [2]Timer = @splat(.{}),
     /// Where the helper thread writes; its ticket while armed.
     helper_ticket: ?helper.Ticket = null,
+    /// Where a byte was asked for and nobody has collected since; -1 otherwise.
+    asleep_on: sys.Fd = -1,
     /// Token of the last event for a storage that is gone.
     stale: ?u64 = null,
 
@@ -115,6 +117,8 @@ pub const Epoll = struct {
     }
 
     pub fn poll(self: *Epoll, queue: *Queue, limit_ns: ?u64) Error!void {
+        // Whoever collects is awake.
+        self.asleep_on = -1;
         var events: [batch]sys.EpollEvent = undefined;
         const got = self.wait(queue, &events, limit_ns) catch |err| switch (err) {
             error.INTR => return,
@@ -187,13 +191,22 @@ pub const Epoll = struct {
     }
 
     pub fn interrupt(self: *Epoll) void {
+        if (self.asleep_on >= 0) self.wakeScript();
         self.setReady(true);
+    }
+
+    /// We know that the byte is due, so it need not wait until the helper thread has noticed too.
+    fn wakeScript(self: *Epoll) void {
+        _ = sys.sendQuietly(self.asleep_on, helper.byte) catch {};
+        helper.disarm(self.helper_ticket.?, self.epoll);
+        self.asleep_on = -1;
     }
 
     pub fn wakeVia(self: *Epoll, _: *Queue, fd: ?sys.Fd) Error!void {
         if (fd) |out| {
             if (self.helper_ticket == null) self.helper_ticket = try helper.enlist(self.epoll, out);
             try helper.arm(self.helper_ticket.?, self.epoll);
+            self.asleep_on = out;
         } else if (self.helper_ticket) |ticket| helper.disarm(ticket, self.epoll);
     }
 
