@@ -40,6 +40,12 @@ interface Broken {
   readonly error: KeventError;
 }
 
+/** What a handle holds of the system besides its place in the queue. */
+export interface Holding {
+  /** The loop has ended: give it back, and call nobody. */
+  letGo(): void;
+}
+
 type OnRecord = (words: Uint32Array, at: number) => void;
 type OnError = (error: KeventError) => void;
 
@@ -73,6 +79,8 @@ export class Loop implements Disposable {
   readonly #freeSlots: number[] = [];
   // Run once the changes written so far are applied.
   readonly #applied: (() => void)[] = [];
+  // Descriptors of handles that nobody closed must not outlive the loop.
+  readonly #holdings = new Set<Holding>();
   // Errors of changes, told with the next events rather than in the midst of somebody's call.
   readonly #broken: Broken[] = [];
   readonly #wakeUp: () => void;
@@ -252,6 +260,20 @@ export class Loop implements Disposable {
     this.#changed();
   }
 
+  /**
+   * Ties something to the end of the loop, until `unhold`.
+   *
+   * @param holding What must let go when the loop ends.
+   */
+  hold(holding: Holding): void {
+    this.#holdings.add(holding);
+  }
+
+  /** Ends what `hold` began. */
+  unhold(holding: Holding): void {
+    this.#holdings.delete(holding);
+  }
+
   /** Counts a reason for the process to live. */
   retain(): void {
     if (++this.#refs !== 1) return;
@@ -303,13 +325,20 @@ export class Loop implements Disposable {
   /** Ends the loop: no callback runs afterwards, and nothing of it keeps the process alive. */
   close(): void {
     if (this.#closed) return;
-    // Descriptors of handles that were closed must not outlive the loop.
-    this.apply();
+    try {
+      // Descriptors of handles that were closed must not outlive the loop.
+      this.apply();
+    } catch {
+      // Somebody closed what the queue is made of. It ends all the same.
+      this.#tellApplied();
+    }
     this.#closed = true;
     this.#refs = 0;
     this.#waiting = 0;
     this.#wake?.close();
     this.queue.close();
+    for (const holding of this.#holdings) holding.letGo();
+    this.#holdings.clear();
   }
 
   /** The same as `close`. */

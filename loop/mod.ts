@@ -16,7 +16,7 @@ export { ringBytes, RingReader } from "../ffi/ring.ts";
 export { control } from "./control.ts";
 export { Handle } from "./handle.ts";
 export { Inode, type InodeEvent } from "./inode.ts";
-export { Loop, type LoopOptions, type RunMode, type Slot } from "./loop.ts";
+export { type Holding, Loop, type LoopOptions, type RunMode, type Slot } from "./loop.ts";
 export { Poll } from "./poll.ts";
 export { Process, type ProcessEnd } from "./process.ts";
 export { Queue, type QueueInfo, type QueueOptions, type SharedQueue } from "./queue.ts";

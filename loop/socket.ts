@@ -14,7 +14,7 @@ import { check, checkWhole, errorNumber, KeventError } from "../ffi/errors.ts";
 import type { Bytes, Calls } from "../ffi/library.ts";
 import { EVENT, RET_DATA, TYPE } from "../ffi/record.ts";
 import { Handle } from "./handle.ts";
-import type { Loop } from "./loop.ts";
+import type { Holding, Loop } from "./loop.ts";
 
 /** Connections taken in a row before other handles get their turn. */
 const ACCEPTS_MAX = 64;
@@ -40,6 +40,11 @@ const QUIET = KEVENT_SOCKET_HANG_UP | KEVENT_SOCKET_ERROR;
 const encoder = new TextEncoder();
 /** Where all reads go. Its bytes belong to the callback until it returns. */
 let incoming: Bytes = new Uint8Array(new ArrayBuffer(READ_BYTES));
+
+/** Before there is a socket, which nobody would close. */
+function checkLoop(loop: Loop, operation: string): void {
+  if (loop.closed) throw new KeventError(operation, "loop", "EBADF", "the loop is closed");
+}
 
 /** Where a server listens. */
 export interface ListenOptions {
@@ -84,7 +89,7 @@ export interface ConnectionHandlers {
  * if (echo !== "hello") throw new Error(echo);
  * ```
  */
-export class Server extends Handle {
+export class Server extends Handle implements Holding {
   readonly #calls: Calls;
   #fd = -1;
   #port = 0;
@@ -113,6 +118,7 @@ export class Server extends Handle {
   listen(options: ListenOptions, accept: (connection: Connection) => ConnectionHandlers): this {
     const { hostname = "127.0.0.1", port = 0, backlog = BACKLOG_DEFAULT } = options;
     const { slot } = this;
+    checkLoop(this.loop, "listen");
     checkWhole(port, 0, 65535, "listen", "port");
     checkWhole(backlog, 1, 0x7fffffff, "listen", "backlog");
     this.stop();
@@ -122,6 +128,7 @@ export class Server extends Handle {
     this.#fd = check(fd, operation, "kevent_sock_listen");
     this.#port = check(this.#calls.kevent_sock_port(fd), operation, "kevent_sock_port");
     this.#accept = accept;
+    this.loop.hold(this);
     this.loop.add(slot, KEVENT_SOCKET, fd, 0, KEVENT_SOCKET_ACCEPT, 0);
     this.setActive(true);
     return this;
@@ -132,6 +139,12 @@ export class Server extends Handle {
     if (this.#fd < 0) return;
     this.loop.remove(this.slot, KEVENT_SOCKET, this.#fd, 0);
     this.loop.apply();
+    this.loop.unhold(this);
+    this.letGo();
+  }
+
+  /** Closes the socket, which nobody watches any more. */
+  letGo(): void {
     this.#calls.kevent_sock_close(this.#fd);
     this.#fd = -1;
     this.#port = 0;
@@ -171,7 +184,7 @@ export class Server extends Handle {
 /**
  * A TCP connection. What `write` takes is sent, in order and in full, or `close` gets an error.
  */
-export class Connection extends Handle {
+export class Connection extends Handle implements Holding {
   readonly #calls: Calls;
   #handlers: ConnectionHandlers = {};
   #fd: number;
@@ -198,6 +211,7 @@ export class Connection extends Handle {
     this.#fd = fd;
     this.#connecting = connecting;
     this.#interest = connecting ? KEVENT_SOCKET_SEND | QUIET : KEVENT_SOCKET_RECV | QUIET;
+    loop.hold(this);
     loop.add(this.slot, KEVENT_SOCKET, fd, 0, this.#interest, 0);
     this.setActive(true);
   }
@@ -219,6 +233,7 @@ export class Connection extends Handle {
     handlers: ConnectionHandlers,
   ): Connection {
     checkWhole(port, 1, 65535, "connect", "port");
+    checkLoop(loop, "connect");
     const address = encoder.encode(hostname);
     const fd = loop.library.calls.kevent_sock_connect(address, address.length, port);
     check(fd, `connect to ${hostname}:${port}`, "kevent_sock_connect");
@@ -288,6 +303,15 @@ export class Connection extends Handle {
   /** Closes it at once; what was not sent is lost. */
   override stop(): void {
     this.#finish(undefined);
+  }
+
+  /** Closes the socket, which nobody watches any more; `close` is not called. */
+  letGo(): void {
+    this.#calls.kevent_sock_close(this.#fd);
+    this.#fd = -1;
+    this.#unsent = [];
+    this.#buffered = 0;
+    this.setActive(false);
   }
 
   protected override onRecord(words: Uint32Array, at: number): void {
@@ -400,6 +424,7 @@ export class Connection extends Handle {
     this.#fd = -1;
     this.#unsent = [];
     this.#buffered = 0;
+    this.loop.unhold(this);
     this.loop.remove(this.slot, KEVENT_SOCKET, fd, 0);
     this.loop.afterApply(() => void this.#calls.kevent_sock_close(fd));
     this.setActive(false);

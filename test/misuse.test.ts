@@ -1,5 +1,6 @@
 // Handles in hands that ask too much of them: used after the end, given away, replaced in callbacks.
 import { Buffer } from "node:buffer";
+import { readdirSync, readlinkSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import {
   Connection,
@@ -14,6 +15,19 @@ import {
   User,
 } from "../adapters/mod.ts";
 import { pipe, write } from "./support/libc.ts";
+
+/** Sockets this process has open. */
+function sockets(): number {
+  let count = 0;
+  for (const name of readdirSync("/proc/self/fd")) {
+    try {
+      if (readlinkSync(`/proc/self/fd/${name}`).startsWith("socket:")) count++;
+    } catch {
+      // It was the one that listed the folder.
+    }
+  }
+  return count;
+}
 
 /** A server whose connections have these handlers, and a client. */
 function pair(
@@ -93,6 +107,28 @@ describe("misuse", () => {
       });
     });
     expect(got).toBe(30);
+  });
+
+  test("sockets do not outlive their loop", async () => {
+    let [port, called] = [0, 0];
+    const count = { data: () => called++, close: () => called++ } as ConnectionHandlers;
+    const loop = new Loop();
+    await new Promise<void>((resolve) => {
+      const { server, client } = pair(loop, count, { ...count, open: () => resolve() });
+      port = server.port;
+      expect(client.closed).toBe(false);
+    });
+    const before = sockets();
+    loop.close();
+    // The server, the client, and the end of the client that the kernel or the server has.
+    expect(before - sockets()).toBeGreaterThanOrEqual(2);
+    using other = new Loop();
+    const refused = await new Promise<KeventError | undefined>((resolve) => {
+      Connection.connect(other, "127.0.0.1", port, { close: (_, error) => resolve(error) });
+    });
+    expect(refused?.code).toBe("ECONNREFUSED");
+    expect(called).toBe(0);
+    expect(() => Connection.connect(loop, "127.0.0.1", port, {})).toThrow(/EBADF/);
   });
 
   test("write copies what it keeps of a Buffer", async () => {

@@ -86,7 +86,7 @@ describe("worker", () => {
     expect(() => triggerShared(shared)).toThrow("Cannot trigger user event: ENOENT");
   });
 
-  for (const state of ["asleep", "busy", "blocked", "running", "dropped"]) {
+  for (const state of ["asleep", "busy", "serving", "blocked", "running", "dropped"]) {
     test(`a worker that is ${state} can be terminated, and leaves nothing open`, async (context) => {
       if (state === "blocked" || state === "running") {
         gate(context, "simulated", "the simulated back-end never sleeps");

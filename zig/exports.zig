@@ -18,6 +18,7 @@ const wake = @import("wake.zig");
 const inode = @import("source/inode.zig");
 const simulated = @import("backend/simulated.zig");
 const info = @import("info.zig");
+const sockets = @import("sockets.zig");
 
 /// More records than this in one call is a mistaken length, such as a negative number. S2-21.
 const records_most: u32 = 1 << 24;
@@ -369,13 +370,13 @@ fn userCtl(fd: i32, ctl_memory: ?[*]u8) Error!i32 {
 /// A listening TCP socket at an address in digits.
 pub export fn kevent_sock_listen(address: ?[*]const u8, address_len: u32, port: u32, backlog: u32) callconv(.c) i32 {
     const place = addressOf(address, address_len, port) catch |err| return negative(err);
-    return sys.tcpListen(&place, backlog) catch |err| negative(err);
+    return kept(sys.tcpListen(&place, backlog));
 }
 
 /// A TCP socket on its way to an address in digits: made when it can send.
 pub export fn kevent_sock_connect(address: ?[*]const u8, address_len: u32, port: u32) callconv(.c) i32 {
     const place = addressOf(address, address_len, port) catch |err| return negative(err);
-    return sys.tcpConnect(&place) catch |err| negative(err);
+    return kept(sys.tcpConnect(&place));
 }
 
 fn addressOf(address: ?[*]const u8, address_len: u32, port: u32) Error!sys.Address {
@@ -386,7 +387,13 @@ fn addressOf(address: ?[*]const u8, address_len: u32, port: u32) Error!sys.Addre
 
 /// The next connection; EAGAIN without.
 pub export fn kevent_sock_accept(fd: i32) callconv(.c) i32 {
-    return sys.tcpAccept(fd) catch |err| negative(err);
+    return kept(sys.tcpAccept(fd));
+}
+
+/// A new socket goes when its thread does.
+fn kept(made: Error!sys.Fd) i32 {
+    const fd = made catch |err| return negative(err);
+    return sockets.keep(fd) catch |err| negative(err);
 }
 
 /// The port a socket is bound to.
@@ -419,7 +426,6 @@ pub export fn kevent_sock_shutdown(fd: i32) callconv(.c) i32 {
 
 /// Closes a socket whose registrations were removed.
 pub export fn kevent_sock_close(fd: i32) callconv(.c) i32 {
-    sys.requireSocket(fd) catch |err| return negative(err);
-    sys.close(fd);
+    sockets.close(fd) catch |err| return negative(err);
     return 0;
 }

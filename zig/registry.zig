@@ -7,6 +7,7 @@ const sync = @import("sync.zig");
 const pools = @import("pool.zig");
 const Queue = @import("queue.zig").Queue;
 const wake = @import("wake.zig");
+const sockets = @import("sockets.zig");
 
 /// Descriptor numbers above this cannot be queues; by default the kernel gives none above 2^20.
 const descriptors_most = 1 << 22;
@@ -71,6 +72,7 @@ fn threadEnded(_: ?*anyopaque) callconv(.c) void {
         close(queue) catch {};
         release(queue);
     }
+    sockets.threadEnded();
 }
 
 fn nextOf(owner: usize, from: *i32) ?*Queue {

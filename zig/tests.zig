@@ -17,6 +17,7 @@ test {
     _ = @import("queue_test.zig");
     _ = @import("registry.zig");
     _ = @import("ring.zig");
+    _ = @import("sockets.zig");
     _ = @import("source.zig");
     _ = @import("source/inode_test.zig");
     _ = @import("source/process_test.zig");

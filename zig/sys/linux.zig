@@ -282,6 +282,16 @@ pub fn socketError(fd: Fd) u32 {
     return @bitCast(value);
 }
 
+/// A number that no other socket of this machine ever has.
+pub fn socketCookie(fd: Fd) Error!u64 {
+    const SOL_SOCKET = 1;
+    const SO_COOKIE = 57;
+    var value: u64 = 0;
+    var size: u32 = @sizeOf(u64);
+    _ = try result(.getsockopt, linux.syscall5(.getsockopt, arg(fd), SOL_SOCKET, SO_COOKIE, arg(&value), arg(&size)));
+    return value;
+}
+
 /// Send without raising SIGPIPE and without blocking.
 pub fn sendQuietly(fd: Fd, bytes: []const u8) Error!usize {
     const MSG_NOSIGNAL_DONTWAIT = 0x4000 | 0x40;
