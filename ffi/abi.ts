@@ -1,23 +1,35 @@
 // Printed from zig/abi.zig by zig/bindings.zig; do not edit.
 
+/** Connections and data of a socket. S4-14. */
 export const KEVENT_SOCKET = 1;
+/** What happens to a file or directory: inotify(7). S4-15. */
 export const KEVENT_INODE = 2;
+/** Time. S4-17. */
 export const KEVENT_TIMER = 3;
+/** Anything that poll(2) can report of a descriptor. S4-16. */
 export const KEVENT_POLL = 4;
 /** Network AIO; not in this version: answers BROKEN. */
 export const KEVENT_NAIO = 5;
+/** Deliveries of a signal: signal(7). */
 export const KEVENT_SIGNAL = 6;
+/** The end of a process: pidfd_open(2). */
 export const KEVENT_PROCESS = 7;
+/** Triggered by the program itself, from any thread. S0-28. */
 export const KEVENT_USER = 8;
 
+/** Register. S2-16. */
 export const KEVENT_CTL_ADD = 1;
+/** End a registration, by `id` and `user`. S2-17. */
 export const KEVENT_CTL_REMOVE = 2;
+/** Replace `event` and `req_flags`, by `id` and `user`. S2-18. */
 export const KEVENT_CTL_MODIFY = 3;
+/** Mark as ready though the source is silent; of no records: wake one thread that waits. S2-19. */
 export const KEVENT_CTL_READY = 4;
 /** USER events: apply the payload in `event`, make it ready. Any thread may. */
 export const KEVENT_CTL_TRIGGER = 5;
-/** LWN form only. */
+/** LWN form only: collect events. S4-24. */
 export const KEVENT_CTL_WAIT = 6;
+/** LWN form only: make a queue. */
 export const KEVENT_CTL_INIT = 7;
 
 /** Removed when handed out. S2-59. */
@@ -48,8 +60,11 @@ export const KEVENT_FLAGS_SINGLE = 2;
 /** If the ring stays empty: ask for a wake-up byte. */
 export const KEVENT_TURN_ARM = 1;
 
+/** Data can be received, or the end of it. S0-4. */
 export const KEVENT_SOCKET_RECV = 1;
+/** A connection can be accepted. S0-2. */
 export const KEVENT_SOCKET_ACCEPT = 2;
+/** There is room to send. S0-3. */
 export const KEVENT_SOCKET_SEND = 4;
 /** The peer closed its sending side. */
 export const KEVENT_SOCKET_PEER_CLOSED = 8;
@@ -58,20 +73,30 @@ export const KEVENT_SOCKET_HANG_UP = 0x10;
 /** Always reported; errno in `ret_data`. */
 export const KEVENT_SOCKET_ERROR = 0x20;
 
+/** There is data to read. */
 export const KEVENT_POLL_IN = 1;
+/** There is something exceptional, such as out-of-band data. */
 export const KEVENT_POLL_PRI = 2;
+/** Writing would not block. */
 export const KEVENT_POLL_OUT = 4;
-/** Always reported. */
+/** An error waits. Always reported. */
 export const KEVENT_POLL_ERR = 8;
-/** Always reported. */
+/** The other end is gone. Always reported. */
 export const KEVENT_POLL_HUP = 0x10;
+/** The same as IN. */
 export const KEVENT_POLL_RDNORM = 0x40;
+/** There is priority data to read. */
 export const KEVENT_POLL_RDBAND = 0x80;
+/** The same as OUT. */
 export const KEVENT_POLL_WRNORM = 0x100;
+/** Priority data may be written. */
 export const KEVENT_POLL_WRBAND = 0x200;
+/** Unused on Linux. */
 export const KEVENT_POLL_MSG = 0x400;
+/** The peer of a stream socket closed its sending side. */
 export const KEVENT_POLL_RDHUP = 0x2000;
 
+/** The time has come. */
 export const KEVENT_TIMER_FIRED = 1;
 /** `id` is a date on the wall clock instead of a period on the monotonic one. */
 export const KEVENT_TIMER_WALL = 2;
@@ -80,53 +105,80 @@ export const KEVENT_TIMER_ABSOLUTE = 4;
 /** The wall clock was set while a WALL timer was waiting (handed out, the timer goes on). */
 export const KEVENT_TIMER_CLOCK_SET = 8;
 
+/** It was read. */
 export const KEVENT_INODE_ACCESS = 1;
+/** It was written or truncated. */
 export const KEVENT_INODE_MODIFY = 2;
+/** Its mode, owner, times or number of links changed. */
 export const KEVENT_INODE_ATTRIB = 4;
+/** Who had it open for writing closed it. */
 export const KEVENT_INODE_CLOSE_WRITE = 8;
+/** Who had it open for reading only closed it. */
 export const KEVENT_INODE_CLOSE_NOWRITE = 0x10;
+/** It was opened. */
 export const KEVENT_INODE_OPEN = 0x20;
+/** A child was renamed: its old name. The other half has the same cookie. */
 export const KEVENT_INODE_MOVED_FROM = 0x40;
+/** A child was renamed: its new name. */
 export const KEVENT_INODE_MOVED_TO = 0x80;
+/** A child was made. S4-20. */
 export const KEVENT_INODE_CREATE = 0x100;
+/** A child was removed. S4-20. */
 export const KEVENT_INODE_REMOVE = 0x200;
+/** It was removed itself. */
 export const KEVENT_INODE_REMOVE_SELF = 0x400;
+/** It was renamed itself. */
 export const KEVENT_INODE_MOVE_SELF = 0x800;
-/** Always reported. */
+/** Its file system was unmounted. Always reported. */
 export const KEVENT_INODE_UNMOUNT = 0x2000;
 /** Always reported: the kernel dropped events; look again. */
 export const KEVENT_INODE_OVERFLOW = 0x4000;
 /** Always reported: the watch is gone (the inode was removed). */
 export const KEVENT_INODE_IGNORED = 0x8000;
-/** Not kinds but asked for with them: refuse what is not a directory, watch a symbolic link itself (by path only), be silent about children that were unlinked. */
+/** Not a kind but asked for with them: refuse what is not a directory. */
 export const KEVENT_INODE_ONLY_DIRECTORY = 0x1000000;
+/** Not a kind but asked for with them: watch a symbolic link itself (by path only). */
 export const KEVENT_INODE_DONT_FOLLOW = 0x2000000;
+/** Not a kind but asked for with them: be silent about children that were unlinked. */
 export const KEVENT_INODE_EXCLUDE_UNLINKED = 0x4000000;
 /** Comes with other bits: the child is a directory. */
 export const KEVENT_INODE_DIRECTORY = 0x40000000;
 
+/** It was delivered to this process. */
 export const KEVENT_SIGNAL_DELIVERED = 1;
 
+/** It ended: `ret_data` is the exit code. */
 export const KEVENT_PROCESS_EXIT = 1;
 /** Ended by a signal: `ret_data` is its number. */
 export const KEVENT_PROCESS_SIGNALED = 2;
 /** It ended, but the kernel no longer knows how. */
 export const KEVENT_PROCESS_NO_STATUS = 4;
 
+/** It was triggered. */
 export const KEVENT_USER_TRIGGERED = 0x80000000;
 /** Only change the payload, do not make it ready. */
 export const KEVENT_USER_SILENT = 0x40000000;
+/** Leave the payload. */
 export const KEVENT_USER_NOP = 0;
+/** Keep those payload bits that are given. */
 export const KEVENT_USER_AND = 0x1000000;
+/** Add the payload bits that are given. */
 export const KEVENT_USER_OR = 0x2000000;
+/** Replace the payload. */
 export const KEVENT_USER_COPY = 0x3000000;
 
+/** What KEVENT_BACKEND names, else the best there is. */
 export const KEVENT_BACKEND_AUTO = 0;
+/** epoll(7). */
 export const KEVENT_BACKEND_EPOLL = 1;
+/** io_uring(7). */
 export const KEVENT_BACKEND_IO_URING = 2;
+/** Time, order and faults from a seed. */
 export const KEVENT_BACKEND_SIMULATED = 3;
 
+/** Nanoseconds since the machine started. */
 export const KEVENT_CLOCK_MONOTONIC = 0;
+/** Nanoseconds since 1970. */
 export const KEVENT_CLOCK_WALL = 1;
 
 /** Move both clocks forward by `value` nanoseconds. */

@@ -126,14 +126,21 @@ pub const user_control_records: u32 = 16;
 
 /// `type` of a record. 0 is none of them, so a record that was not filled in is refused. S2-73.
 pub const Type = struct {
+    /// Connections and data of a socket. S4-14.
     pub const KEVENT_SOCKET: u32 = 1;
+    /// What happens to a file or directory: inotify(7). S4-15.
     pub const KEVENT_INODE: u32 = 2;
+    /// Time. S4-17.
     pub const KEVENT_TIMER: u32 = 3;
+    /// Anything that poll(2) can report of a descriptor. S4-16.
     pub const KEVENT_POLL: u32 = 4;
     /// Network AIO; not in this version: answers BROKEN.
     pub const KEVENT_NAIO: u32 = 5;
+    /// Deliveries of a signal: signal(7).
     pub const KEVENT_SIGNAL: u32 = 6;
+    /// The end of a process: pidfd_open(2).
     pub const KEVENT_PROCESS: u32 = 7;
+    /// Triggered by the program itself, from any thread. S0-28.
     pub const KEVENT_USER: u32 = 8;
 };
 
@@ -141,14 +148,19 @@ pub const types_max: u32 = 9;
 
 /// Commands of `kevent_ctl` and of change records. 0 is none of them.
 pub const Command = struct {
+    /// Register. S2-16.
     pub const KEVENT_CTL_ADD: u32 = 1;
+    /// End a registration, by `id` and `user`. S2-17.
     pub const KEVENT_CTL_REMOVE: u32 = 2;
+    /// Replace `event` and `req_flags`, by `id` and `user`. S2-18.
     pub const KEVENT_CTL_MODIFY: u32 = 3;
+    /// Mark as ready though the source is silent; of no records: wake one thread that waits. S2-19.
     pub const KEVENT_CTL_READY: u32 = 4;
     /// USER events: apply the payload in `event`, make it ready. Any thread may.
     pub const KEVENT_CTL_TRIGGER: u32 = 5;
-    /// LWN form only.
+    /// LWN form only: collect events. S4-24.
     pub const KEVENT_CTL_WAIT: u32 = 6;
+    /// LWN form only: make a queue.
     pub const KEVENT_CTL_INIT: u32 = 7;
 };
 
@@ -196,8 +208,11 @@ pub const Turn = struct {
 
 /// Kinds of KEVENT_SOCKET.
 pub const Socket = struct {
+    /// Data can be received, or the end of it. S0-4.
     pub const KEVENT_SOCKET_RECV: u32 = 1 << 0;
+    /// A connection can be accepted. S0-2.
     pub const KEVENT_SOCKET_ACCEPT: u32 = 1 << 1;
+    /// There is room to send. S0-3.
     pub const KEVENT_SOCKET_SEND: u32 = 1 << 2;
     /// The peer closed its sending side.
     pub const KEVENT_SOCKET_PEER_CLOSED: u32 = 1 << 3;
@@ -209,23 +224,33 @@ pub const Socket = struct {
 
 /// Kinds of KEVENT_POLL: the bits of poll(2).
 pub const Poll = struct {
+    /// There is data to read.
     pub const KEVENT_POLL_IN: u32 = 0x001;
+    /// There is something exceptional, such as out-of-band data.
     pub const KEVENT_POLL_PRI: u32 = 0x002;
+    /// Writing would not block.
     pub const KEVENT_POLL_OUT: u32 = 0x004;
-    /// Always reported.
+    /// An error waits. Always reported.
     pub const KEVENT_POLL_ERR: u32 = 0x008;
-    /// Always reported.
+    /// The other end is gone. Always reported.
     pub const KEVENT_POLL_HUP: u32 = 0x010;
+    /// The same as IN.
     pub const KEVENT_POLL_RDNORM: u32 = 0x040;
+    /// There is priority data to read.
     pub const KEVENT_POLL_RDBAND: u32 = 0x080;
+    /// The same as OUT.
     pub const KEVENT_POLL_WRNORM: u32 = 0x100;
+    /// Priority data may be written.
     pub const KEVENT_POLL_WRBAND: u32 = 0x200;
+    /// Unused on Linux.
     pub const KEVENT_POLL_MSG: u32 = 0x400;
+    /// The peer of a stream socket closed its sending side.
     pub const KEVENT_POLL_RDHUP: u32 = 0x2000;
 };
 
 /// Kinds of KEVENT_TIMER. FIRED must be set; the others choose the clock.
 pub const Timer = struct {
+    /// The time has come.
     pub const KEVENT_TIMER_FIRED: u32 = 1 << 0;
     /// `id` is a date on the wall clock instead of a period on the monotonic one.
     pub const KEVENT_TIMER_WALL: u32 = 1 << 1;
@@ -237,28 +262,41 @@ pub const Timer = struct {
 
 /// Kinds of KEVENT_INODE: the bits of inotify(7).
 pub const Inode = struct {
+    /// It was read.
     pub const KEVENT_INODE_ACCESS: u32 = 0x1;
+    /// It was written or truncated.
     pub const KEVENT_INODE_MODIFY: u32 = 0x2;
+    /// Its mode, owner, times or number of links changed.
     pub const KEVENT_INODE_ATTRIB: u32 = 0x4;
+    /// Who had it open for writing closed it.
     pub const KEVENT_INODE_CLOSE_WRITE: u32 = 0x8;
+    /// Who had it open for reading only closed it.
     pub const KEVENT_INODE_CLOSE_NOWRITE: u32 = 0x10;
+    /// It was opened.
     pub const KEVENT_INODE_OPEN: u32 = 0x20;
+    /// A child was renamed: its old name. The other half has the same cookie.
     pub const KEVENT_INODE_MOVED_FROM: u32 = 0x40;
+    /// A child was renamed: its new name.
     pub const KEVENT_INODE_MOVED_TO: u32 = 0x80;
+    /// A child was made. S4-20.
     pub const KEVENT_INODE_CREATE: u32 = 0x100;
+    /// A child was removed. S4-20.
     pub const KEVENT_INODE_REMOVE: u32 = 0x200;
+    /// It was removed itself.
     pub const KEVENT_INODE_REMOVE_SELF: u32 = 0x400;
+    /// It was renamed itself.
     pub const KEVENT_INODE_MOVE_SELF: u32 = 0x800;
-    /// Always reported.
+    /// Its file system was unmounted. Always reported.
     pub const KEVENT_INODE_UNMOUNT: u32 = 0x2000;
     /// Always reported: the kernel dropped events; look again.
     pub const KEVENT_INODE_OVERFLOW: u32 = 0x4000;
     /// Always reported: the watch is gone (the inode was removed).
     pub const KEVENT_INODE_IGNORED: u32 = 0x8000;
-    /// Not kinds but asked for with them: refuse what is not a directory, watch a symbolic link
-    /// itself (by path only), be silent about children that were unlinked.
+    /// Not a kind but asked for with them: refuse what is not a directory.
     pub const KEVENT_INODE_ONLY_DIRECTORY: u32 = 0x100_0000;
+    /// Not a kind but asked for with them: watch a symbolic link itself (by path only).
     pub const KEVENT_INODE_DONT_FOLLOW: u32 = 0x200_0000;
+    /// Not a kind but asked for with them: be silent about children that were unlinked.
     pub const KEVENT_INODE_EXCLUDE_UNLINKED: u32 = 0x400_0000;
     /// Comes with other bits: the child is a directory.
     pub const KEVENT_INODE_DIRECTORY: u32 = 0x4000_0000;
@@ -269,11 +307,13 @@ pub const no_name: u32 = 0xffff_ffff;
 
 /// Kinds of KEVENT_SIGNAL.
 pub const Signal = struct {
+    /// It was delivered to this process.
     pub const KEVENT_SIGNAL_DELIVERED: u32 = 1 << 0;
 };
 
 /// Kinds of KEVENT_PROCESS. EXIT must be set when asking.
 pub const Process = struct {
+    /// It ended: `ret_data` is the exit code.
     pub const KEVENT_PROCESS_EXIT: u32 = 1 << 0;
     /// Ended by a signal: `ret_data` is its number.
     pub const KEVENT_PROCESS_SIGNALED: u32 = 1 << 1;
@@ -284,12 +324,17 @@ pub const Process = struct {
 /// Kinds of KEVENT_USER. TRIGGERED must be set when asking. A trigger carries an operation
 /// and 24 payload bits in `event`, as kqueue's EVFILT_USER.
 pub const User = struct {
+    /// It was triggered.
     pub const KEVENT_USER_TRIGGERED: u32 = 1 << 31;
     /// Only change the payload, do not make it ready.
     pub const KEVENT_USER_SILENT: u32 = 1 << 30;
+    /// Leave the payload.
     pub const KEVENT_USER_NOP: u32 = 0 << 24;
+    /// Keep those payload bits that are given.
     pub const KEVENT_USER_AND: u32 = 1 << 24;
+    /// Add the payload bits that are given.
     pub const KEVENT_USER_OR: u32 = 2 << 24;
+    /// Replace the payload.
     pub const KEVENT_USER_COPY: u32 = 3 << 24;
 };
 
@@ -298,15 +343,21 @@ pub const user_payload_mask: u32 = (1 << 24) - 1;
 
 /// Values of `Params.backend`.
 pub const Backend = struct {
+    /// What KEVENT_BACKEND names, else the best there is.
     pub const KEVENT_BACKEND_AUTO: u32 = 0;
+    /// epoll(7).
     pub const KEVENT_BACKEND_EPOLL: u32 = 1;
+    /// io_uring(7).
     pub const KEVENT_BACKEND_IO_URING: u32 = 2;
+    /// Time, order and faults from a seed.
     pub const KEVENT_BACKEND_SIMULATED: u32 = 3;
 };
 
 /// Clocks of `kevent_now`.
 pub const Clock = struct {
+    /// Nanoseconds since the machine started.
     pub const KEVENT_CLOCK_MONOTONIC: u32 = 0;
+    /// Nanoseconds since 1970.
     pub const KEVENT_CLOCK_WALL: u32 = 1;
 };
 
