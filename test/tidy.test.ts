@@ -249,6 +249,42 @@ describe("nothing dead", () => {
   });
 });
 
+describe("documents", () => {
+  const files = [...sources("ffi"), ...sources("loop"), ...sources("adapters")];
+
+  test("everything that is exported says what it is", () => {
+    const start = /^export (?:abstract |async )?(?:class|function|const|interface|type) (\w+)/;
+    const wrong = files.flatMap((file) => {
+      const lines = textOf(file).split("\n");
+      return lines.flatMap((line, number) => {
+        const name = start.exec(line)?.[1];
+        // Offsets in abi.ts are named after the fields that zig/abi.zig describes.
+        if (name === undefined || (file === "ffi/abi.ts" && !/^KEVENT/.test(name))) return [];
+        return lines[number - 1]!.endsWith("*/") ? [] : [`${file}: ${name}`];
+      });
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test("every handle has an example", () => {
+    const handles = sources("loop").filter((file) => /^export class .* Handle/m.test(textOf(file)));
+    expect(handles.length).toBeGreaterThan(6);
+    expect(handles.filter((file) => !textOf(file).includes("@example"))).toEqual([]);
+  });
+
+  test("files that are named in comments and pages are there", () => {
+    // Sources of 2006 that are told of, and names of a user's own files.
+    const known = /^(ring_buffer\.c|main\.ts)$/;
+    const wrong = all.filter((file) => /\.(ts|mjs|zig|md)$/.test(file)).flatMap((file) =>
+      [...textOf(file).matchAll(/`([\w./-]+\.(?:ts|mjs|zig|md))`/g)]
+        .map(([, name]) => basename(name!))
+        .filter((name) => !known.test(name) && !all.some((other) => basename(other) === name))
+        .map((name) => `${file}: ${name}`)
+    );
+    expect(wrong).toEqual([]);
+  });
+});
+
 /** The most lines of a function: what fits a screen. */
 const LINES_MAX = 70;
 
