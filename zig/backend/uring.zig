@@ -339,7 +339,7 @@ pub const Uring = struct {
     fn look(self: *Uring, queue: *Queue, found: Found) Error!u32 {
         var hits: u32 = 0;
         for (0..rounds_max) |_| {
-            if (self.ring.unsubmitted() > 0 or self.ring.hasHidden()) try self.enter(queue, null);
+            try self.enter(queue, null);
             if (self.ring.lost() != self.lost) self.recover(queue);
             try self.reap(queue, .doubtful);
             hits = try self.ask(queue, found);
@@ -369,7 +369,8 @@ pub const Uring = struct {
         return @min(limit, deadline -| sys.now(.monotonic));
     }
 
-    /// One call of the kernel: submit everything, and wait if there is a limit to it.
+    /// One call of the kernel: submit everything, and wait if there is a limit to it. None if there is
+    /// neither a request nor a wait nor anything to fetch.
     fn enter(self: *Uring, queue: *Queue, wait_ns: ?u64) Error!void {
         const entered = if (wait_ns) |limit| self.wait(queue, limit) else self.submit();
         entered catch |err| switch (err) {
@@ -453,7 +454,7 @@ pub const Uring = struct {
 
     fn pollFailed(self: *Uring, queue: *Queue, index: u32, result: i32) void {
         const err = errors.fromNumber(@intCast(-result));
-        // The thread that had submitted it is gone.
+        // The thread that had submitted it is gone. This is how its first event is told.
         if (err == error.CANCELED) return self.list(queue, index);
         breakInterests(queue, index, err);
     }
@@ -496,17 +497,12 @@ pub const Uring = struct {
         if (!storage.flags.polled) try self.arm(storage, index);
         storage.flags.listed = false;
         if (bits == 0) return;
-        if (bits & nval != 0) return self.vanished(queue, index);
+        // Closed while registered. The broken record takes the poll with it, which still holds the file.
+        if (bits & nval != 0) return breakInterests(queue, index, error.BADF);
         switch (found) {
             .report => _ = queue.activity(.{ .index = index, .generation = storage.generation }, bits),
             .keep => self.list(queue, index),
         }
-    }
-
-    /// The descriptor was closed while registered: let the file go, and say so.
-    fn vanished(self: *Uring, queue: *Queue, index: u32) void {
-        self.disarm(queue.storages.at(index), index);
-        breakInterests(queue, index, error.BADF);
     }
 
     const Asked = struct {
@@ -654,7 +650,7 @@ pub const Uring = struct {
 
     // --- requests ----------------------------------------------------------------------------
 
-    /// Hand over what is prepared, without looking for results.
+    /// Hand over what is prepared, and let come up what is due; the results stay in the ring.
     pub fn submit(self: *Uring) Error!void {
         const count = self.ring.unsubmitted();
         if (count > 0 or self.ring.hasHidden()) try self.ring.submit(count);

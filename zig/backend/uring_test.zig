@@ -138,7 +138,10 @@ const Rig = struct {
     fn expectUsers(rig: *Rig, users: []const u32) !void {
         const got = try rig.collect(@intCast(users.len));
         try expectEqual(users.len, got.len);
-        for (got, users) |record, user| try expectEqual(user, record.user[0]);
+        for (got, users) |record, user| {
+            try expectEqual(user, record.user[0]);
+            try expectEqual(abi.Return.KEVENT_RET_DONE, record.ret_flags & ~abi.Return.KEVENT_RET_COPY_FAILED);
+        }
     }
 
     fn readable(rig: *Rig) bool {
@@ -528,8 +531,10 @@ test "uring: a poll that ended unseen is not taken for another file's" {
     };
     const thread = try std.Thread.spawn(.{}, Other.run, .{ rig, event });
     thread.join();
-    try rig.add(event, IN, EDGE, 2);
+    // The first event finds nobody to work for, and ends the poll.
     sys.eventfdSignal(event);
+    sleepFor(10 * ms);
+    try rig.add(event, IN, EDGE, 2);
     const got = try rig.collect(2);
     try expectEqual(2, got.len);
     for (got) |record| try expectEqual(0, record.ret_flags & abi.Return.KEVENT_RET_BROKEN);
@@ -1038,7 +1043,8 @@ test "uring: an interrupted or refused call loses nothing" {
                     sys.eventfdSignal(event);
                     var tries: u32 = 0;
                     while (exports.kevent_get_events(rig.fd, 1, 4, 1, 0, rig.out.ptr, 0) != 1) tries += 1;
-                    try expect(tries < 3);
+                    // A signal is no error of a call that waits.
+                    try expect(tries < @as(u32, if (err == error.INTR) 1 else 3));
                     _ = sys.fault.cancel();
                     _ = try rig.collect(0);
                 }
