@@ -107,8 +107,8 @@ describe("layers", () => {
 
 /** Parts that a queue is made of: they know each other and the system, not the queue. */
 const PARTS = [
-  ...["abi", "errors", "identity", "kevent", "list", "names", "pool", "ring", "storage", "sync"],
-  "wheel",
+  ...["abi", "errors", "identity", "kevent", "list", "names", "pool", "ring", "sockets"],
+  ...["storage", "sync", "wheel"],
 ].map((name) => `zig/${name}.zig`);
 
 /** What files of zig/ may import, by the first pattern that matches; tests may import anything. */
