@@ -193,7 +193,11 @@ pub fn epollWait(epoll: Fd, events: []EpollEvent, limit_ns: ?u64) Error![]EpollE
 }
 
 fn epollWaitMilliseconds(epoll: Fd, events: []EpollEvent, timeout_ms: i32) Error![]EpollEvent {
-    const count = try result(.epoll_wait, linux.syscall6(.epoll_pwait, arg(epoll), arg(events.ptr), arg(events.len), arg(timeout_ms), 0, 0));
+    const count = try result(.epoll_wait, switch (builtin.cpu.arch) {
+        // A little less work for the kernel than the call that newer processors have instead.
+        .x86_64 => linux.syscall4(.epoll_wait, arg(epoll), arg(events.ptr), arg(events.len), arg(timeout_ms)),
+        else => linux.syscall6(.epoll_pwait, arg(epoll), arg(events.ptr), arg(events.len), arg(timeout_ms), 0, 0),
+    });
     return events[0..count];
 }
 
