@@ -136,9 +136,18 @@ function mismatch(path: string, detail: string): Error {
   );
 }
 
+/**
+ * The file to name to a user who may not open any. Without a grant nobody can look which is there,
+ * but the package has no source, and a clone no packaged build.
+ */
+function worthGranting(denied: readonly Failure[]): Failure | undefined {
+  const clone = import.meta.url.endsWith(".ts");
+  return denied.find(({ path }) => !clone || !path.includes("/native/")) ?? denied[0];
+}
+
 function notFound(dialect: Dialect, failures: readonly Failure[], named: boolean): Error {
   const tried = failures.map(({ path, reason }) => `  ${path}: ${reason}`).join("\n");
-  const denied = failures.find(({ path }) => !dialect.permitted(path));
+  const denied = worthGranting(failures.filter(({ path }) => !dialect.permitted(path)));
   const advice = denied !== undefined
     ? dialect.permissionHint(denied.path)
     : named
