@@ -5,12 +5,12 @@
  *
  * @module
  */
-import type { Adapter } from "./contract.ts";
-import { setRuntime } from "../loop/host.ts";
+import { type Runtime, setRuntime } from "../loop/host.ts";
 
-const adapter: Adapter = "Bun" in globalThis
+// Each folder here has files of the same names with the same exports, so either will do.
+const runtime: Runtime = "Bun" in globalThis
   ? await import("./bun/host.ts")
   : await import("./deno/host.ts");
-setRuntime(adapter);
+setRuntime(runtime);
 
 export * from "../loop/mod.ts";
