@@ -96,7 +96,10 @@ fn start() Error!void {
 fn run(_: ?*anyopaque) callconv(.c) ?*anyopaque {
     var events: [64]sys.EpollEvent = undefined;
     while (true) {
-        const got = sys.epollWait(outer, &events, null) catch &.{};
+        const got = sys.epollWait(outer, &events, null) catch |err| switch (err) {
+            error.INTR => continue,
+            else => return giveUp(),
+        };
         lock.lock();
         defer lock.unlock();
         for (got) |event| {
@@ -105,6 +108,15 @@ fn run(_: ?*anyopaque) callconv(.c) ?*anyopaque {
             } else deliver(event.token);
         }
     }
+}
+
+/// Somebody closed what this thread sleeps on, and it would spin for ever. The numbers may be his by now,
+/// so nothing is closed; whoever sleeps next starts anew.
+fn giveUp() ?*anyopaque {
+    lock.lock();
+    defer lock.unlock();
+    running = false;
+    return null;
 }
 
 /// The last queue is gone: end the thread, unless another one came meanwhile.
@@ -122,4 +134,32 @@ fn deliver(token: u64) void {
     if (!seat.taken or seat.generation != @as(u32, @truncate(token >> 32))) return;
     // A full socket holds bytes that the script has not read: it will wake up anyway.
     _ = sys.sendQuietly(seat.out, byte) catch {};
+}
+
+test "the thread ends when somebody closes what it sleeps on, and the next one who sleeps starts it anew" {
+    const ends = try sys.socketpair();
+    defer for (ends) |fd| sys.close(fd);
+    const queue = try sys.epollCreate();
+    defer sys.close(queue);
+    const event = try sys.eventfd();
+    defer sys.close(event);
+    try sys.epollControl(queue, .add, event, in, 0);
+    const first = try enlist(queue, ends[0]);
+    sys.close(outer);
+    sys.eventfdSignal(bell);
+    defer cancel(first);
+    for (0..500) |_| {
+        lock.lock();
+        const ended = !running;
+        lock.unlock();
+        if (ended) break;
+        _ = sys.poll(&.{}, std.time.ns_per_ms * 10) catch {};
+    } else return error.TestUnexpectedResult;
+    const second = try enlist(queue, ends[0]);
+    defer cancel(second);
+    try arm(second, queue);
+    sys.eventfdSignal(event);
+    var readable = [1]sys.PollFd{.{ .fd = ends[1], .events = 1, .revents = 0 }};
+    _ = try sys.poll(&readable, std.time.ns_per_s * 5);
+    try std.testing.expectEqual(1, readable[0].revents);
 }

@@ -6,7 +6,8 @@
 //! others. Nobody's lock but the hub's is needed for that.
 //!
 //! Lock order: a queue's lock, then the hub's. Under the hub's lock nobody takes another one. A queue
-//! leaves the hub under both, so it cannot end while somebody fills its inbox.
+//! leaves the hub under both, so it cannot end while somebody fills its inbox. Paths are looked up
+//! before the hub is locked: a file system that does not answer stops who asked it, and nobody else.
 //!
 //! An inbox has two halves. The hub fills `incoming` under its lock; the queue eats `current` under its
 //! own, and swaps them when it has eaten up. An event is offered when no registration it concerns is
@@ -223,6 +224,9 @@ const reads_most = 64;
 
 const Hub = struct {
     lock: sync.Mutex = .{},
+    /// Counts what makes the answer to a question asked without the lock worthless: watches that
+    /// were removed or narrowed, and events for watches that nobody knows yet.
+    changes: std.atomic.Value(u64) = .init(0),
     fd: sys.Fd = -1,
     subscriptions: ?*Subscription = null,
     watches: ?pools.Pool(Watch) = null,
@@ -303,8 +307,8 @@ const Hub = struct {
 
     fn route(h: *Hub, header: inotify.Header, name: []const u8) void {
         if (header.mask & Kind.KEVENT_INODE_OVERFLOW != 0) return h.tellAll();
-        // Unknown: left over from a watch that was removed.
-        const index = h.find(header.wd) orelse return;
+        // Unknown: left over from a watch that was removed, or too early for one that is being made.
+        const index = h.find(header.wd) orelse return h.changed();
         const wanted = header.mask & (asked | always);
         var at = h.watches.?.at(index).subscribers;
         while (at != none) : (at = h.subscribers.at(at).next) {
@@ -319,6 +323,10 @@ const Hub = struct {
             }, name);
         }
         if (header.mask & Kind.KEVENT_INODE_IGNORED != 0) h.unlink(index);
+    }
+
+    fn changed(h: *Hub) void {
+        _ = h.changes.fetchAdd(1, .release);
     }
 
     fn tellAll(h: *Hub) void {
@@ -365,13 +373,24 @@ fn enter(s: *Subscription, bell: sys.Fd) Error!sys.Fd {
     hub.lock.lock();
     defer hub.lock.unlock();
     try hub.prepare();
-    if (hub.subscriptions == null) hub.fd = try inotify.open();
+    if (hub.subscriptions == null) hub.fd = try openHub();
     s.rung = false;
     s.pushed = 0;
     s.bell_fd = bell;
     s.next = hub.subscriptions;
     hub.subscriptions = s;
     return hub.fd;
+}
+
+/// The kernel allows few of them to a user, and counts one until it has forgotten its watches, which may
+/// take it a while after the descriptor was closed: loops with watches come and go faster.
+fn openHub() Error!sys.Fd {
+    var left_ms: u64 = 250;
+    while (true) : (left_ms -= 10) return inotify.open() catch |err| {
+        if (err != error.MFILE or left_ms < 10 or !sys.hasFreeDescriptor()) return err;
+        _ = sys.poll(&.{}, 10 * std.time.ns_per_ms) catch {};
+        continue;
+    };
 }
 
 fn exit(s: *Subscription) void {
@@ -472,9 +491,10 @@ fn storageFor(queue: *Queue, record: *const abi.Ukevent) Error!u32 {
 fn attach(queue: *Queue, name: Name, event: u32) Error!u32 {
     try subscribe(queue);
     errdefer if (queue.inodes.watched == 0) unsubscribe(queue);
+    const answer = try askEarly(name, event);
     hub.lock.lock();
     defer hub.lock.unlock();
-    const watch = try ask(name, event);
+    const watch = try ask(name, event, answer);
     errdefer abandon(watch);
     const old = subscriberIn(watch, &queue.inodes);
     const subscriber = old orelse try newSubscriber(queue, watch);
@@ -523,20 +543,49 @@ fn newSubscriber(queue: *Queue, watch: u32) Error!u32 {
     return index;
 }
 
-/// Let the kernel watch an inode for these kinds, besides what it watches it for already.
-fn ask(name: Name, event: u32) Error!u32 {
-    const exclude = event & Kind.KEVENT_INODE_EXCLUDE_UNLINKED != 0;
-    const watch = switch (name) {
-        .fd => |fd| try askFd(fd, event & ~Kind.KEVENT_INODE_DONT_FOLLOW),
-        // The kernel has one EXCLUDE_UNLINKED for all and it silences, so it needs a second look at
-        // the same inode: only a descriptor makes sure of that.
-        .path => |path| if (exclude) try askHeld(path, event) else try askPath(path, event),
+/// What the kernel answered to a question that was asked without the lock.
+const Answer = struct {
+    wd: i32,
+    /// `Hub.changes` before.
+    changes: u64,
+
+    fn isGood(answer: Answer) bool {
+        return answer.changes == hub.changes.load(.acquire);
+    }
+};
+
+/// The descriptor of the hub stays as long as we are among its subscriptions, so this needs no lock.
+fn askEarly(name: Name, event: u32) Error!?Answer {
+    const path = switch (name) {
+        .fd => return null,
+        .path => |path| path,
     };
-    return watch;
+    if (event & Kind.KEVENT_INODE_EXCLUDE_UNLINKED != 0) return null;
+    const changes = hub.changes.load(.acquire);
+    const wd = try inotify.add(hub.fd, path, maskOf(event));
+    return .{ .wd = wd, .changes = changes };
 }
 
-fn askPath(path: [:0]const u8, event: u32) Error!u32 {
-    const watch = try watchAt(path, event & (asked | always | manner));
+fn maskOf(event: u32) u32 {
+    return event & (asked | always | manner) | inotify.MASK_ADD;
+}
+
+/// Let the kernel watch an inode for these kinds, besides what it watches it for already.
+fn ask(name: Name, event: u32, early: ?Answer) Error!u32 {
+    const exclude = event & Kind.KEVENT_INODE_EXCLUDE_UNLINKED != 0;
+    return switch (name) {
+        .fd => |fd| askFd(fd, event & ~Kind.KEVENT_INODE_DONT_FOLLOW),
+        // The kernel has one EXCLUDE_UNLINKED for all and it silences, so it needs a second look at
+        // the same inode: only a descriptor makes sure of that.
+        .path => |path| if (exclude) askHeld(path, event) else askPath(path, event, early),
+    };
+}
+
+fn askPath(path: [:0]const u8, event: u32, early: ?Answer) Error!u32 {
+    const watch = watch: {
+        if (early) |answer| if (answer.isGood()) break :watch try watchOf(answer.wd, event);
+        break :watch try watchAt(path, event);
+    };
     if (!excludes(watch)) return watch;
     errdefer abandon(watch);
     return askHeld(path, event);
@@ -575,6 +624,7 @@ fn setMask(watch: u32, path: [:0]const u8, mask: u32, exclude: bool) Error!void 
     const w = hub.watches.?.at(watch);
     const bits = mask | if (exclude) Kind.KEVENT_INODE_EXCLUDE_UNLINKED else 0;
     const wd = try inotify.add(hub.fd, path, bits);
+    hub.changed();
     if (wd != w.wd) {
         // The inode went away between two calls: the kernel made a new watch that nobody needs.
         inotify.remove(hub.fd, wd);
@@ -584,13 +634,17 @@ fn setMask(watch: u32, path: [:0]const u8, mask: u32, exclude: bool) Error!void 
 }
 
 /// Add to the kernel's watch of the inode at a path.
-fn watchAt(path: [:0]const u8, mask: u32) Error!u32 {
-    const wd = try inotify.add(hub.fd, path, mask | inotify.MASK_ADD);
+fn watchAt(path: [:0]const u8, event: u32) Error!u32 {
+    return watchOf(try inotify.add(hub.fd, path, maskOf(event)), event);
+}
+
+/// The watch with a number that the kernel gave for these kinds just now.
+fn watchOf(wd: i32, event: u32) Error!u32 {
     if (hub.find(wd)) |watch| {
         // Those who are here already get what came before, and nobody else does.
         hub.drain();
         if (!hub.watches.?.at(watch).gone) {
-            hub.watches.?.at(watch).mask |= mask & asked;
+            hub.watches.?.at(watch).mask |= event & asked;
             return watch;
         }
         // The inode went away: as if we had come a moment later.
@@ -598,7 +652,7 @@ fn watchAt(path: [:0]const u8, mask: u32) Error!u32 {
     }
     errdefer inotify.remove(hub.fd, wd);
     const watch = try hub.insert(wd);
-    hub.watches.?.at(watch).mask = mask & (asked | always);
+    hub.watches.?.at(watch).mask = event & (asked | always);
     return watch;
 }
 
@@ -607,6 +661,7 @@ fn abandon(index: u32) void {
     const watch = hub.watches.?.at(index);
     if (watch.subscribers != none) return;
     if (!watch.gone) inotify.remove(hub.fd, watch.wd);
+    hub.changed();
     // The IGNORED that follows finds nobody.
     hub.unlink(index);
     hub.watches.?.destroy(index);

@@ -65,6 +65,13 @@ pub fn isOpen(fd: Fd) bool {
     return true;
 }
 
+/// Whether this process may open one more.
+pub fn hasFreeDescriptor() bool {
+    const fd = eventfd() catch return false;
+    close(fd);
+    return true;
+}
+
 /// `anonymous` is what has no name anywhere and no type: eventfds, timerfds, epoll instances and the like.
 pub const FileKind = enum { regular, directory, socket, anonymous, other };
 
