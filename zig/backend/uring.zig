@@ -674,7 +674,6 @@ const WakeRing = struct {
     ring: Ring,
     armed: bool = false,
 
-    const byte = "!";
     const send_flags = 0x4000 | 0x40; // MSG_NOSIGNAL | MSG_DONTWAIT
     const poll_token = 1;
     const send_token = 2;
@@ -707,8 +706,8 @@ const WakeRing = struct {
             .opcode = .send,
             .flags = kernel.Request.fixed_file,
             .fd = 1,
-            .addr = @intFromPtr(byte.ptr),
-            .len = byte.len,
+            .addr = @intFromPtr(helper.byte.ptr),
+            .len = helper.byte.len,
             .operation_flags = send_flags,
             .user_data = send_token,
         });
