@@ -24,6 +24,7 @@ test {
     _ = @import("source/signal_test.zig");
     _ = @import("storage.zig");
     _ = @import("sync.zig");
+    _ = @import("sys/process.zig");
     _ = @import("wait.zig");
     _ = @import("wait_test.zig");
     _ = @import("wake.zig");
