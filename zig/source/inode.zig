@@ -582,13 +582,20 @@ fn ask(name: Name, event: u32, early: ?Answer) Error!u32 {
 }
 
 fn askPath(path: [:0]const u8, event: u32, early: ?Answer) Error!u32 {
-    const watch = watch: {
-        if (early) |answer| if (answer.isGood()) break :watch try watchOf(answer.wd, event);
-        break :watch try watchAt(path, event);
-    };
+    const watch = if (early) |answer| try accept(answer, path, event) else try watchAt(path, event);
     if (!excludes(watch)) return watch;
     errdefer abandon(watch);
     return askHeld(path, event);
+}
+
+fn accept(answer: Answer, path: [:0]const u8, event: u32) Error!u32 {
+    if (answer.isGood()) return watchOf(answer.wd, event);
+    // Somebody else's path may be the same inode, so only what is nobody's goes.
+    defer if (hub.find(answer.wd) == null) {
+        inotify.remove(hub.fd, answer.wd);
+        hub.changed();
+    };
+    return watchAt(path, event);
 }
 
 fn askHeld(path: [:0]const u8, event: u32) Error!u32 {

@@ -166,6 +166,21 @@ fn expectNext(h: *Harness, user: u32, event: u32, name: []const u8) !abi.Ukevent
     return h.events[0];
 }
 
+/// Watches that the kernel keeps for this process.
+fn kernelWatches() !u32 {
+    var count: u32 = 0;
+    for (0..1024) |fd| {
+        if (!sys.isOpen(@intCast(fd))) continue;
+        var path: [64]u8 = undefined;
+        const info = try std.fmt.bufPrintSentinel(&path, "/proc/self/fdinfo/{d}", .{fd}, 0);
+        const file: sys.Fd = @intCast(try must(linux.syscall4(.openat, AT_FDCWD, @intFromPtr(info.ptr), 0o2000000, 0)));
+        defer sys.close(file);
+        var text: [4096]u8 = undefined;
+        count += @intCast(std.mem.count(u8, text[0..try sys.read(file, &text)], "inotify wd:"));
+    }
+    return count;
+}
+
 // --- promises --------------------------------------------------------------------------------
 
 test "inode: S4-3 every kind, of a directory and of a file" {
@@ -285,6 +300,8 @@ test "inode: one inode twice, by path, by another path and by descriptor: all fi
             const direct = place.at("a");
             const link = place.at("link");
             const create = Kind.KEVENT_INODE_CREATE;
+            const elsewhere = try watch(h, place.text(), Kind.KEVENT_INODE_REMOVE, 5);
+            try expectEqual(1, try kernelWatches());
             const first = try watch(h, length(&direct), create, 1);
             const second = try watch(h, length(&link), create, 2);
             try expectEqual(first.id.raw[0], second.id.raw[0]);
@@ -312,6 +329,13 @@ test "inode: one inode twice, by path, by another path and by descriptor: all fi
             try place.create("a/z");
             _ = try expectNext(h, 2, create, "z");
             _ = try expectNext(h, 4, create, "z");
+            // The kernel watches each inode once, and no longer than somebody wants it.
+            try expectEqual(2, try kernelWatches());
+            try h.apply(Command.KEVENT_CTL_REMOVE, second);
+            try expectEqual(2, try kernelWatches());
+            try h.apply(Command.KEVENT_CTL_REMOVE, fourth);
+            try expectEqual(1, try kernelWatches());
+            try h.apply(Command.KEVENT_CTL_REMOVE, elsewhere);
         }
     }.promise);
 }
@@ -653,12 +677,28 @@ test "inode: an inbox that cannot grow ends with OVERFLOW for all, and goes on a
             _ = try watch(h, place.text(), Kind.KEVENT_INODE_CREATE, 1);
             _ = try watch(h, length(&a), Kind.KEVENT_INODE_CREATE, 2);
             _ = try watch(other, length(&a), Kind.KEVENT_INODE_CREATE, 3);
+            // Both halves of the inbox, and each of them again.
+            for (0..4) |_| try fillUp(h, &place);
+            try other.silent();
+            try place.create("a/x");
+            _ = try expectNext(h, 2, Kind.KEVENT_INODE_CREATE, "x");
+            _ = try expectNext(other, 3, Kind.KEVENT_INODE_CREATE, "x");
+            try h.silent();
+        }
+
+        fn fillUp(h: *Harness, place: *Place) !void {
             var name: [16]u8 = undefined;
-            for (0..200) |n| try place.create(try std.fmt.bufPrint(&name, "{d}", .{n}));
+            for (0..200) |n| {
+                const child = try std.fmt.bufPrint(&name, "{d}", .{n});
+                try place.create(child);
+                try place.unlink(child);
+            }
             var seen: u32 = 0;
             var overflows: u32 = 0;
             while (overflows < 2) {
-                for (try h.collect(1)) |got| {
+                const some = try h.collect(1);
+                try std.testing.expect(some.len > 0);
+                for (some) |got| {
                     if (got.event == Kind.KEVENT_INODE_OVERFLOW) {
                         overflows += 1;
                         try std.testing.expect(seen > 50);
@@ -670,10 +710,6 @@ test "inode: an inbox that cannot grow ends with OVERFLOW for all, and goes on a
                 }
             }
             try std.testing.expect(seen < 200);
-            try other.silent();
-            try place.create("a/x");
-            _ = try expectNext(h, 2, Kind.KEVENT_INODE_CREATE, "x");
-            _ = try expectNext(other, 3, Kind.KEVENT_INODE_CREATE, "x");
             try h.silent();
         }
     }.promise);
@@ -787,6 +823,52 @@ test "inode: threads that watch the same directory each see all of it in order, 
     Crowd.stop.store(true, .seq_cst);
     guest.join();
     try std.testing.expect(!Crowd.failed.load(.seq_cst));
+    try expectEqual(before, harness.openDescriptors());
+}
+
+test "inode: threads that add and remove the same watch at the same time each hear of what follows" {
+    const Rush = struct {
+        var place: Place = undefined;
+        var failed: std.atomic.Value(bool) = .init(false);
+
+        fn run(number: usize) void {
+            for (0..300) |round| once(number, round) catch |err| {
+                std.debug.print("thread {d}, round {d}: {t}\n", .{ number, round, err });
+                failed.store(true, .seq_cst);
+                return;
+            };
+        }
+
+        fn once(number: usize, round: usize) !void {
+            const h = (try Harness.open(abi.Backend.KEVENT_BACKEND_EPOLL)).?;
+            defer h.close();
+            const kinds = [_]u32{ Kind.KEVENT_INODE_CREATE, Kind.KEVENT_INODE_REMOVE, Kind.KEVENT_INODE_OPEN };
+            var given = try watch(h, place.text(), kinds[(number + round) % 3], 1);
+            if (round % 4 == 0) {
+                given.event = kinds[number % 3];
+                try h.apply(Command.KEVENT_CTL_MODIFY, given);
+            }
+            var buffer: [32]u8 = undefined;
+            const mine = try std.fmt.bufPrint(&buffer, "{d}-{d}", .{ number, round });
+            try place.create(mine);
+            try place.unlink(mine);
+            while (true) {
+                const some = try h.collect(1);
+                if (some.len == 0) return error.Lost;
+                for (some) |got| {
+                    if (got.event != given.event) return error.Unasked;
+                    if (std.mem.eql(u8, h.name(got), mine)) return;
+                }
+            }
+        }
+    };
+    Rush.place = try Place.make();
+    defer Rush.place.drop();
+    const before = harness.openDescriptors();
+    var threads: [4]std.Thread = undefined;
+    for (&threads, 0..) |*thread, number| thread.* = try std.Thread.spawn(.{}, Rush.run, .{number});
+    for (threads) |thread| thread.join();
+    try std.testing.expect(!Rush.failed.load(.seq_cst));
     try expectEqual(before, harness.openDescriptors());
 }
 

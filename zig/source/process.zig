@@ -1,7 +1,8 @@
 //! The end of processes, children or not. Each interest has a process descriptor of its own, so a
 //! number that is given to a new process meanwhile is never mistaken for the old one.
-//! The child is left for the runtime to reap: we only look at its status. If the runtime was faster,
-//! or it is no child of ours, Linux 6.15 and later still tell; else KEVENT_PROCESS_NO_STATUS.
+//! The child is left for the runtime to reap: we only look at its status. If it is somebody else's
+//! child, /proc tells until it is reaped, to those who may know; once it is reaped, Linux 6.15 and
+//! later tell. Else the record says KEVENT_PROCESS_NO_STATUS.
 //! A process ends once: whatever `req_flags` say, the registration ends with the record.
 
 const abi = @import("../abi.zig");
@@ -90,18 +91,20 @@ fn look(queue: *Queue, index: u32) u32 {
     const kevent = queue.kevents.at(index);
     var end: End = @bitCast(kevent.data);
     if (!end.known) {
-        end = ask(queue.storages.at(kevent.storage).fd);
+        end = ask(queue.storages.at(kevent.storage).fd, kevent.event.id.raw[0]);
         kevent.data = @bitCast(end);
     }
     return end.kinds();
 }
 
-fn ask(fd: sys.Fd) End {
+fn ask(fd: sys.Fd, pid: u32) End {
     if (processes.peek(fd)) |status| {
         return .{ .status = status orelse return .{}, .over = true, .known = true };
     } else |_| {}
     if (sys.pollNow(fd, abi.Poll.KEVENT_POLL_IN) == 0) return .{};
-    const status = processes.remembered(fd) orelse return .{ .over = true };
+    // It may be reaped between the first question and the second.
+    const status = processes.remembered(fd) orelse processes.zombie(fd, pid) orelse processes.remembered(fd) orelse
+        return .{ .over = true };
     return .{ .status = status, .over = true, .known = true };
 }
 

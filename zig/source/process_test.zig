@@ -54,6 +54,69 @@ const Child = struct {
     }
 };
 
+/// Of those who were reaped.
+fn kernelRemembers() !bool {
+    var name: linux.utsname = undefined;
+    _ = linux.uname(&name);
+    var parts = std.mem.tokenizeAny(u8, std.mem.sliceTo(&name.release, 0), ".-");
+    const major = try std.fmt.parseInt(u32, parts.next().?, 10);
+    const minor = try std.fmt.parseInt(u32, parts.next().?, 10);
+    return major > 6 or (major == 6 and minor >= 15);
+}
+
+/// Somebody else's child that ends with `code` when `gate` is closed and that nobody reaps until `hold` is.
+const Grandchild = struct {
+    parent: u32,
+    pid: u32,
+    gate: sys.Fd,
+    hold: sys.Fd,
+
+    fn start(code: u8) !Grandchild {
+        const gate = try sys.socketpair();
+        const hold = try sys.socketpair();
+        const parent: isize = @bitCast(linux.fork());
+        if (parent == 0) live(gate, hold, code);
+        sys.close(gate[1]);
+        sys.close(hold[1]);
+        var pid: u32 = 0;
+        var one = [1]sys.PollFd{.{ .fd = hold[0], .events = 1, .revents = 0 }};
+        _ = try sys.poll(&one, null);
+        try expectEqual(4, try sys.read(hold[0], std.mem.asBytes(&pid)));
+        return .{ .parent = @intCast(parent), .pid = pid, .gate = gate[0], .hold = hold[0] };
+    }
+
+    fn live(gate: [2]sys.Fd, hold: [2]sys.Fd, code: u8) noreturn {
+        sys.close(gate[0]);
+        sys.close(hold[0]);
+        const pid: isize = @bitCast(linux.fork());
+        const mine = if (pid == 0) gate[1] else hold[1];
+        var number: u32 = @intCast(pid);
+        if (pid != 0) _ = sys.write(mine, std.mem.asBytes(&number)) catch {};
+        // The other's end would keep it open.
+        sys.close(if (pid == 0) hold[1] else gate[1]);
+        var one = [1]linux.pollfd{.{ .fd = mine, .events = 1, .revents = 0 }};
+        _ = linux.poll(&one, 1, -1);
+        if (pid == 0) linux.exit_group(code);
+        var status: u32 = 0;
+        _ = linux.syscall4(.wait4, @intCast(pid), @intFromPtr(&status), 0, 0);
+        linux.exit_group(0);
+    }
+
+    /// Its parent reaps it and ends.
+    fn reap(grandchild: *const Grandchild) void {
+        sys.close(grandchild.hold);
+        var status: u32 = 0;
+        _ = linux.syscall4(.wait4, grandchild.parent, @intFromPtr(&status), 0, 0);
+    }
+};
+
+fn waitForEnd(pid: u32) !void {
+    const fd = try @import("../sys/process.zig").open(pid);
+    defer sys.close(fd);
+    var one = [1]sys.PollFd{.{ .fd = fd, .events = 1, .revents = 0 }};
+    _ = try sys.poll(&one, null);
+}
+
 fn interest(pid: u32, user: u32) abi.Ukevent {
     return harness.record(abi.Type.KEVENT_PROCESS, pid, EXIT, queued, user);
 }
@@ -119,7 +182,8 @@ test "process: reaped before we looked, the kernel tells all the same where it c
             try h.apply(Command.KEVENT_CTL_ADD, interest(child.pid, 1));
             try expectEqual(9 << 8, try child.reap());
             const got = try h.one();
-            if (got.event == EXIT) {
+            if (try kernelRemembers()) {
+                try expectEqual(EXIT, got.event);
                 try expectEqual(9, got.ret_data);
             } else {
                 std.debug.print("this kernel forgets (before 6.15)\n", .{});
@@ -134,10 +198,7 @@ test "process: one that has ended already is told in place at ADD" {
         fn promise(h: *Harness) !void {
             var child = try Child.start(4);
             child.end();
-            const pidfd = try @import("../sys/process.zig").open(child.pid);
-            defer sys.close(pidfd);
-            var one = [1]sys.PollFd{.{ .fd = pidfd, .events = 1, .revents = 0 }};
-            _ = try sys.poll(&one, null);
+            try waitForEnd(child.pid);
             var given = interest(child.pid, 1);
             given.req_flags = 0;
             const told = try h.control(Command.KEVENT_CTL_ADD, given);
@@ -167,6 +228,57 @@ test "process: MODIFY after the end keeps it, LAST_CHECK confirms it, READY by h
             try expectEqual(5, (try h.one()).ret_data);
             try h.silent();
             _ = try child.reap();
+        }
+    }.promise);
+}
+
+test "process: one that is no child of ours tells its status before and after its parent reaped it" {
+    try harness.onEach(struct {
+        fn promise(h: *Harness) !void {
+            var held = try Grandchild.start(0);
+            try h.apply(Command.KEVENT_CTL_ADD, interest(held.pid, 1));
+            try h.silent();
+            sys.close(held.gate);
+            var got = try h.one();
+            try expectEqual(EXIT, got.event);
+            try expectEqual(0, got.ret_data);
+            held.reap();
+            var killed = try Grandchild.start(0);
+            try h.apply(Command.KEVENT_CTL_ADD, interest(killed.pid, 1));
+            _ = linux.syscall2(.kill, killed.pid, SIGKILL);
+            got = try h.one();
+            try expectEqual(EXIT | SIGNALED, got.event);
+            try expectEqual(SIGKILL, got.ret_data);
+            killed.reap();
+            sys.close(killed.gate);
+            var reaped = try Grandchild.start(6);
+            try h.apply(Command.KEVENT_CTL_ADD, interest(reaped.pid, 1));
+            sys.close(reaped.gate);
+            reaped.reap();
+            got = try h.one();
+            if (try kernelRemembers()) try expectEqual(6, got.ret_data);
+        }
+    }.promise);
+}
+
+test "process: MODIFY keeps an end that was noticed and not handed out" {
+    try harness.onEach(struct {
+        fn promise(h: *Harness) !void {
+            var children: [2]Child = undefined;
+            for (&children, 0..) |*child, n| {
+                child.* = try Child.start(@intCast(n + 1));
+                try h.apply(Command.KEVENT_CTL_ADD, interest(child.pid, @intCast(n)));
+                child.end();
+                try waitForEnd(child.pid);
+            }
+            var first: [1]abi.Ukevent = undefined;
+            try expectEqual(1, @import("../exports.zig").kevent_get_events(h.fd, 1, 1, 1, 0, &first, 0));
+            const left = 1 - first[0].user[0];
+            try h.apply(Command.KEVENT_CTL_MODIFY, interest(children[left].pid, left));
+            const second = try h.one();
+            try expectEqual(left + 1, second.ret_data);
+            try h.silent();
+            for (&children) |*child| _ = try child.reap();
         }
     }.promise);
 }

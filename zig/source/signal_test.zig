@@ -14,7 +14,6 @@ const DELIVERED = abi.Signal.KEVENT_SIGNAL_DELIVERED;
 const queued = abi.Request.KEVENT_REQ_ALWAYS_QUEUE;
 const SIGUSR1 = 10;
 const SIGUSR2 = 12;
-const SIGWINCH = 28;
 
 fn interest(number: u32, user: u32) abi.Ukevent {
     return harness.record(abi.Type.KEVENT_SIGNAL, number, DELIVERED, queued, user);
@@ -209,7 +208,18 @@ test "signal: one-shot, MODIFY, READY by hand and LAST_CHECK" {
             send(SIGUSR1);
             try h.apply(Command.KEVENT_CTL_MODIFY, given);
             try expectEqual(1, (try h.one()).ret_data);
-            send(SIGWINCH);
+            // What was delivered and waits is not lost by a change.
+            const other = interest(SIGUSR2, 2);
+            given.req_flags = queued;
+            try h.apply(Command.KEVENT_CTL_ADD, given);
+            try h.apply(Command.KEVENT_CTL_ADD, other);
+            send(SIGUSR1);
+            send(SIGUSR2);
+            var first: [1]abi.Ukevent = undefined;
+            try expectEqual(1, @import("../exports.zig").kevent_get_events(h.fd, 1, 1, 1, 0, &first, 0));
+            try h.apply(Command.KEVENT_CTL_MODIFY, if (first[0].user[0] == 1) other else given);
+            try expectEqual(1, (try h.one()).ret_data);
+            try h.apply(Command.KEVENT_CTL_REMOVE, given);
             try h.refused(Command.KEVENT_CTL_REMOVE, given, error.NOENT);
             try expectEqual(signals.default, (try signals.current(SIGUSR1)).handler);
         }
