@@ -117,10 +117,10 @@ pub const Backend = union(enum) {
         }
     }
 
-    /// One byte on `fd` as soon as the descriptor is readable, once. Null: give it up.
-    pub fn wakeVia(backend: *Backend, queue: *Queue, fd: ?sys.Fd) Error!void {
+    /// One byte on `fd` as soon as the descriptor is readable, once.
+    pub fn wakeVia(backend: *Backend, fd: sys.Fd) Error!void {
         return switch (backend.*) {
-            inline else => |*b| b.wakeVia(queue, fd),
+            inline else => |*b| b.wakeVia(fd),
         };
     }
 
@@ -153,7 +153,7 @@ fn Contract(comptime B: type) type {
         const flush: fn (*B, *Queue) Error!void = B.flush;
         const setReady: fn (*B, bool) void = B.setReady;
         const interrupt: fn (*B) void = B.interrupt;
-        const wakeVia: fn (*B, *Queue, ?sys.Fd) Error!void = B.wakeVia;
+        const wakeVia: fn (*B, sys.Fd) Error!void = B.wakeVia;
         const now: fn (*B, sys.ClockId) u64 = B.now;
     };
 }

@@ -38,6 +38,6 @@ pub fn awake(queue: *Queue) void {
 pub fn sleep(queue: *Queue) Error!void {
     if (queue.wake_fd < 0) return error.INVAL;
     try queue.makePollable();
-    try queue.backend.wakeVia(queue, queue.wake_fd);
+    try queue.backend.wakeVia(queue.wake_fd);
     queue.asleep = true;
 }

@@ -202,12 +202,10 @@ pub const Epoll = struct {
         self.asleep_on = -1;
     }
 
-    pub fn wakeVia(self: *Epoll, _: *Queue, fd: ?sys.Fd) Error!void {
-        if (fd) |out| {
-            if (self.helper_ticket == null) self.helper_ticket = try helper.enlist(self.epoll, out);
-            try helper.arm(self.helper_ticket.?, self.epoll);
-            self.asleep_on = out;
-        } else if (self.helper_ticket) |ticket| helper.disarm(ticket, self.epoll);
+    pub fn wakeVia(self: *Epoll, out: sys.Fd) Error!void {
+        if (self.helper_ticket == null) self.helper_ticket = try helper.enlist(self.epoll, out);
+        try helper.arm(self.helper_ticket.?, self.epoll);
+        self.asleep_on = out;
     }
 
     pub fn now(_: *Epoll, clock: sys.ClockId) u64 {

@@ -316,8 +316,8 @@ pub const Simulated = struct {
         self.inner.interrupt();
     }
 
-    pub fn wakeVia(self: *Simulated, queue: *Queue, fd: ?sys.Fd) Error!void {
-        return self.inner.wakeVia(queue, fd);
+    pub fn wakeVia(self: *Simulated, fd: sys.Fd) Error!void {
+        return self.inner.wakeVia(fd);
     }
 
     // --- steering ----------------------------------------------------------------------------

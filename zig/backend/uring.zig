@@ -624,8 +624,7 @@ pub const Uring = struct {
         if (self.sleeping) sys.eventfdSignal(self.bell) else self.setReady(true);
     }
 
-    pub fn wakeVia(self: *Uring, _: *Queue, fd: ?sys.Fd) Error!void {
-        const out = fd orelse return self.giveUpWake();
+    pub fn wakeVia(self: *Uring, out: sys.Fd) Error!void {
         if (self.wake == .none) self.wake = try self.openWake(out);
         switch (self.wake) {
             .none => unreachable,
@@ -638,14 +637,6 @@ pub const Uring = struct {
         return .{ .ring = WakeRing.open(self.front, out) catch {
             return .{ .thread = try helper.enlist(self.front, out) };
         } };
-    }
-
-    fn giveUpWake(self: *Uring) void {
-        switch (self.wake) {
-            .none => {},
-            .ring => |*wake_ring| wake_ring.disarm(),
-            .thread => |ticket| helper.disarm(ticket, self.front),
-        }
     }
 
     // --- requests ----------------------------------------------------------------------------
@@ -677,12 +668,11 @@ const WakeRing = struct {
     const send_flags = 0x4000 | 0x40; // MSG_NOSIGNAL | MSG_DONTWAIT
     const poll_token = 1;
     const send_token = 2;
-    const cancel_token = 3;
 
     fn open(front: sys.Fd, out: sys.Fd) Error!WakeRing {
         var ring = try Ring.open(8, 16, 0);
         errdefer ring.close();
-        try ring.require(&.{ .poll_add, .poll_remove, .send });
+        try ring.require(&.{ .poll_add, .send });
         // By place, not by number: when the queue closes `out`, a chain on its way must not find the
         // next file of that number.
         try ring.registerFiles(&.{ front, out });
@@ -690,10 +680,8 @@ const WakeRing = struct {
     }
 
     fn arm(self: *WakeRing) Error!void {
-        while (self.ring.next()) |completion| {
-            // Whatever it says, the chain is at its end.
-            if (completion.user_data != cancel_token) self.armed = false;
-        }
+        // Whatever it says, the chain is at its end.
+        while (self.ring.next()) |_| self.armed = false;
         if (self.armed) return;
         self.ring.push(.{
             .opcode = .poll_add,
@@ -713,17 +701,6 @@ const WakeRing = struct {
         });
         self.armed = true;
         try self.ring.submit(self.ring.unsubmitted());
-    }
-
-    fn disarm(self: *WakeRing) void {
-        if (!self.armed) return;
-        self.ring.push(.{
-            .opcode = .poll_remove,
-            .flags = kernel.Request.quiet_success,
-            .addr = poll_token,
-            .user_data = cancel_token,
-        });
-        self.ring.submit(self.ring.unsubmitted()) catch {};
     }
 };
 
