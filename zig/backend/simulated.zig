@@ -177,6 +177,8 @@ pub const Simulated = struct {
 
     pub fn poll(self: *Simulated, queue: *Queue, limit_ns: ?u64) Error!void {
         self.looks += 1;
+        // Whoever collects is awake.
+        self.inner.asleep_on = -1;
         self.note(.look, .{ 0, 0, 0 });
         if (!self.manual and self.flowing_since_ns == null) self.advance(look_ns);
         var hurried = false;
