@@ -69,8 +69,10 @@ pub const Epoll = struct {
         const token = tokenOf(storage, index);
         if (!storage.flags.armed) return self.add(storage, events, token);
         sys.epollControl(self.epoll, .modify, storage.fd, events, token) catch |err| switch (err) {
-            // The number is another file by now: the old one was closed while registered.
-            error.NOENT => {
+            // The number is another file by now, perhaps one that epoll cannot watch: the old one was
+            // closed while registered.
+            error.NOENT, error.PERM => {
+                storage.flags.armed = false;
                 _ = try self.add(storage, events, token);
                 return .reopened;
             },

@@ -80,14 +80,15 @@ fn watch(queue: *Queue, number: u32, newest: u32) Error!void {
         storage.want |= dialectOf(kevent).want(kevent.event.event);
         if (kevent.event.req_flags & abi.Request.KEVENT_REQ_ET != 0) storage.flags.edge = true;
     }
+    const was_armed = storage.flags.armed;
     switch (try queue.backend.watch(queue, number)) {
         .watched => {},
-        .always => {
-            storage.flags.always = true;
-            if (newest != none) queue.recheckLater(newest);
-        },
+        // What could be waited for before was another file.
+        .always => if (was_armed) orphan(queue, number, newest),
         .reopened => orphan(queue, number, newest),
     }
+    storage.flags.always = !storage.flags.armed;
+    if (storage.flags.always and newest != none) queue.recheckLater(newest);
 }
 
 /// The descriptor was closed while registered and its number is another file now: whoever was here
