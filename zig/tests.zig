@@ -4,6 +4,7 @@ test {
     _ = @import("abi.zig");
     _ = @import("backend.zig");
     _ = @import("backend/uring_test.zig");
+    _ = @import("bad_input_test.zig");
     _ = @import("errors.zig");
     _ = @import("exports.zig");
     _ = @import("helper.zig");
@@ -17,6 +18,7 @@ test {
     _ = @import("queue_test.zig");
     _ = @import("registry.zig");
     _ = @import("ring.zig");
+    _ = @import("simulated_test.zig");
     _ = @import("sockets.zig");
     _ = @import("source.zig");
     _ = @import("source/inode_test.zig");
