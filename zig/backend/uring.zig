@@ -179,20 +179,31 @@ pub const Uring = struct {
         const storage = queue.storages.at(index);
         // It would be readable because it is readable, for ever.
         if (storage.fd == self.front) return error.INVAL;
-        if (!try mayWait(storage.fd)) {
+        const file = try File.of(queue, storage);
+        if (file.kind == .always_ready) {
             self.unwatch(queue, index);
             return .always;
         }
         try self.again.reach(index);
         try self.asking.reach(index);
-        try self.watchAside(queue, storage);
-        const reopened = storage.flags.armed and self.isAnotherFile(storage, index);
+        const before: Armed = @bitCast(storage.link);
+        const present: Armed = .{ .want = storage.want, .mark = file.mark };
+        if (storage.flags.polled and before == present and file.kind == .known and !storage.flags.edge) {
+            // The poll is the right one already; whoever joined hears of what holds when it is asked.
+            self.list(queue, index);
+            return .watched;
+        }
+        var reopened = storage.flags.armed and before.mark != file.mark;
+        if (self.single and (storage.flags.aside or file.kind == .may_hold_eventfd)) {
+            reopened = self.watchAside(storage) or reopened;
+        }
         self.disarm(storage, index);
         self.arm(storage, index) catch |err| {
             // Those who were there before must not be forgotten: the next collect tries again.
             if (storage.flags.armed) self.list(queue, index);
             return err;
         };
+        storage.link = @bitCast(present);
         storage.flags.armed = true;
         return if (reopened) .reopened else .watched;
     }
@@ -214,19 +225,21 @@ pub const Uring = struct {
     /// hidden until the owner comes; a shared one gets them when the write is over.
     ///
     /// Before `arm`: who came last is told first, and `flush` counts on it that the ring knows what
-    /// `front` was readable for.
-    fn watchAside(self: *Uring, queue: *Queue, storage: *Storage) Error!void {
-        if (!self.single) return;
-        if (!storage.flags.aside and (storage.flags.armed or !try mayHoldEventfd(queue, storage))) return;
+    /// `front` was readable for. True: it was another file before.
+    fn watchAside(self: *Uring, storage: *Storage) bool {
         const events = storage.want | sys.EPOLLET;
+        const was_there = storage.flags.aside;
         storage.flags.aside = true;
         sys.epollControl(self.front, .modify, storage.fd, events, 0) catch |err| switch (err) {
-            // New, or the number is another file by now.
-            error.NOENT => sys.epollControl(self.front, .add, storage.fd, events, 0) catch {
-                storage.flags.aside = false;
+            error.NOENT => {
+                sys.epollControl(self.front, .add, storage.fd, events, 0) catch {
+                    storage.flags.aside = false;
+                };
+                return was_there;
             },
             else => storage.flags.aside = false,
         };
+        return false;
     }
 
     /// Make `front` unreadable. What it was readable for is among the completions that are looked at next.
@@ -244,7 +257,6 @@ pub const Uring = struct {
         storage.generation +%= 1;
         self.ring.push(pollAdd(storage.fd, storage.want, tokenOf(storage, index)));
         storage.flags.polled = true;
-        storage.link = storage.want;
     }
 
     fn disarm(self: *Uring, storage: *Storage, index: u32) void {
@@ -258,22 +270,6 @@ pub const Uring = struct {
             .addr = tokenOf(storage, index),
             .user_data = Own.cancel.token(),
         });
-    }
-
-    /// The poll in the kernel is on another file than the descriptor is now. Asked by cancelling the
-    /// poll if it is on this file: it will be replaced anyway. Where the kernel cannot tell, no.
-    fn isAnotherFile(self: *Uring, storage: *Storage, index: u32) bool {
-        // Fewer wants come from an interest that left, which needs no answer.
-        if (!storage.flags.polled or isSubset(storage.want, storage.link)) return false;
-        self.submit() catch return false;
-        self.ring.cancelOnFile(tokenOf(storage, index), storage.fd) catch |err| {
-            if (err != error.NOENT) return false;
-            self.ring.cancel(tokenOf(storage, index)) catch return false;
-            storage.flags.polled = false;
-            return true;
-        };
-        storage.flags.polled = false;
-        return false;
     }
 
     pub fn rearm(self: *Uring, queue: *Queue, index: u32) void {
@@ -721,32 +717,51 @@ fn tokenOf(storage: *const Storage, index: u32) u64 {
     return @bitCast(Token{ .index = index, .generation = storage.generation });
 }
 
-/// Whether a write to an eventfd can be what this descriptor reports. Anything without a name and a type
-/// may be or hold one; sockets, which most are, are known without asking.
-fn mayHoldEventfd(queue: *Queue, storage: *const Storage) Error!bool {
-    const first = storage.interests.head;
-    if (first != none and queue.kevents.at(first).event.type == abi.Type.KEVENT_SOCKET) return false;
-    return (try sys.identify(storage.fd)).kind == .anonymous;
-}
+/// What the back-end keeps in `Storage.link` about the poll in the kernel.
+const Armed = packed struct(u32) {
+    want: u16,
+    mark: u16,
+};
 
-fn isSubset(small: u32, large: u32) bool {
-    return small != large and small & ~large == 0;
-}
+/// What can be said about the file behind a descriptor.
+const File = struct {
+    kind: Kind,
+    /// Two files with different marks are different files.
+    mark: u16,
 
-/// Whether a poll on this descriptor can ever change. False: it is always ready. EBADF: it is none.
-fn mayWait(fd: sys.Fd) Error!bool {
-    // What the kernel says of files that have no poll of their own.
-    const default_bits = abi.Poll.KEVENT_POLL_IN | abi.Poll.KEVENT_POLL_OUT |
-        abi.Poll.KEVENT_POLL_RDNORM | abi.Poll.KEVENT_POLL_WRNORM;
-    const bits = sys.pollNow(fd, default_bits);
-    if (bits & nval != 0) return error.BADF;
-    if (bits != default_bits) return true;
-    return switch ((try sys.identify(fd)).kind) {
-        .socket => true,
-        .regular, .directory => false,
-        .anonymous, .other => sys.hasPoll(fd),
+    const Kind = enum {
+        /// It has no poll of its own. Such are regular files.
+        always_ready,
+        /// What has neither name nor type: a write to an eventfd can be what it reports.
+        may_hold_eventfd,
+        /// Its mark is its own.
+        known,
     };
-}
+
+    /// EBADF: there is none.
+    fn of(queue: *Queue, storage: *const Storage) Error!File {
+        const first = storage.interests.head;
+        // The short way for what most are.
+        if (first != none and queue.kevents.at(first).event.type == abi.Type.KEVENT_SOCKET) {
+            if (sys.socketCookie(storage.fd)) |cookie| return known(cookie) else |_| {}
+        }
+        // What the kernel says of files that have no poll of their own.
+        const default_bits = abi.Poll.KEVENT_POLL_IN | abi.Poll.KEVENT_POLL_OUT |
+            abi.Poll.KEVENT_POLL_RDNORM | abi.Poll.KEVENT_POLL_WRNORM;
+        const bits = sys.pollNow(storage.fd, default_bits);
+        if (bits & nval != 0) return error.BADF;
+        const identity = try sys.identify(storage.fd);
+        if (identity.kind == .socket) return known(try sys.socketCookie(storage.fd));
+        if (bits == default_bits and !sys.hasPoll(storage.fd)) return .{ .kind = .always_ready, .mark = 0 };
+        if (identity.kind == .anonymous) return .{ .kind = .may_hold_eventfd, .mark = 0 };
+        return known(identity.inode +% identity.device);
+    }
+
+    fn known(number: u64) File {
+        // 0 is the mark of those that have none.
+        return .{ .kind = .known, .mark = @truncate(std.hash.int(number) | 1) };
+    }
+};
 
 /// Nothing will be heard of this storage any more.
 fn breakInterests(queue: *Queue, index: u32, err: Error) void {

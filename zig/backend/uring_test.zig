@@ -320,23 +320,72 @@ test "uring: a socket whose one-shot event was handed out is let go as well" {
 test "uring: a number that is another file by now breaks those who waited for the old one" {
     try onEach(struct {
         fn promise(rig: *Rig) !void {
+            try sockets(rig);
+            // Eventfds look all the same; only those in `front` are told apart.
+            if (rig.single) try eventfds(rig);
+        }
+
+        fn sockets(rig: *Rig) !void {
+            const old = try sys.socketpair();
+            defer for (old) |fd| sys.close(fd);
+            const new = try sys.socketpair();
+            defer for (new) |fd| sys.close(fd);
+            try rig.add(old[0], IN, QUEUED, 1);
+            try sys.dup3(new[0], old[0]);
+            try rig.add(old[0], IN, QUEUED, 2);
+            try broken(rig);
+            // The file is let go, too.
+            const HUP = abi.Poll.KEVENT_POLL_HUP;
+            try expectEqual(HUP, sys.pollNow(old[1], IN) & HUP);
+            _ = try sys.write(new[1], "x");
+            try rig.expectUsers(&.{2});
+            try rig.remove(old[0], 2);
+        }
+
+        fn eventfds(rig: *Rig) !void {
             for ([_]u32{ QUEUED, EDGE }) |flags| {
                 const event = try sys.eventfd();
                 defer sys.close(event);
                 try rig.add(event, IN, flags, 1);
                 const other = try sys.eventfd();
-                // The number stays open, the file behind it does not.
+                defer sys.close(other);
                 try sys.dup3(other, event);
                 try rig.add(event, IN, flags, 2);
-                const got = try rig.collect(1);
-                try expectEqual(1, got.len);
-                try expectEqual(1, got[0].user[0]);
-                try expectEqual(abi.Return.KEVENT_RET_BROKEN, got[0].ret_flags & abi.Return.KEVENT_RET_BROKEN);
-                try expectEqual(errors.number(error.BADF), got[0].ret_data);
+                try broken(rig);
                 sys.eventfdSignal(other);
                 try rig.expectUsers(&.{2});
                 try rig.remove(event, 2);
-                sys.close(other);
+            }
+        }
+
+        fn broken(rig: *Rig) !void {
+            const got = try rig.collect(1);
+            try expectEqual(1, got.len);
+            try expectEqual(1, got[0].user[0]);
+            try expectEqual(abi.Return.KEVENT_RET_BROKEN, got[0].ret_flags & abi.Return.KEVENT_RET_BROKEN);
+            try expectEqual(errors.number(error.BADF), got[0].ret_data);
+        }
+    }.promise);
+}
+
+test "uring: what holds already is told to whoever joins" {
+    try onEach(struct {
+        fn promise(rig: *Rig) !void {
+            const ends = try sys.socketpair();
+            defer for (ends) |fd| sys.close(fd);
+            for ([_]u32{ QUEUED, EDGE }) |flags| {
+                try rig.add(ends[0], IN, flags, 1);
+                _ = try sys.write(ends[1], "x");
+                try rig.expectUsers(&.{1});
+                try rig.add(ends[0], IN, flags, 2);
+                try expectEqual(2, (try rig.collect(2)).len);
+                try take(ends[0]);
+                try rig.nothing();
+                try rig.remove(ends[0], 1);
+                _ = try sys.write(ends[1], "x");
+                try rig.expectUsers(&.{2});
+                try take(ends[0]);
+                try rig.remove(ends[0], 2);
             }
         }
     }.promise);

@@ -115,14 +115,6 @@ const EnterArgument = extern struct {
     timeout: u64,
 };
 
-const SyncCancel = extern struct {
-    user_data: u64,
-    fd: i32,
-    flags: u32,
-    timeout: sys.Timespec = .{ .s = -1, .ns = -1 },
-    reserved: [4]u64 = @splat(0),
-};
-
 const Probe = extern struct {
     last: u8,
     count: u8,
@@ -155,8 +147,6 @@ comptime {
     assert(@offsetOf(Params, "cq_off") == 80);
     assert(@sizeOf(EnterArgument) == 24);
     assert(@offsetOf(EnterArgument, "timeout") == 16);
-    assert(@sizeOf(SyncCancel) == 64);
-    assert(@offsetOf(SyncCancel, "timeout") == 16);
     assert(@sizeOf(Probe) == 16 + 64 * 8);
 }
 
@@ -165,7 +155,6 @@ const Register = struct {
     const files: u32 = 2;
     const eventfd: u32 = 4;
     const probe: u32 = 8;
-    const sync_cancel: u32 = 24;
 };
 
 const Enter = struct {
@@ -345,22 +334,5 @@ pub const Ring = struct {
             const code = @backingInt(operation);
             if (code > probe.last or probe.operations[code].flags & supported == 0) return error.INVAL;
         }
-    }
-
-    /// Cancel the request at once. ENOENT: it is not there, or not on the file that `fd` is now.
-    pub fn cancelOnFile(ring: *Ring, user_data: u64, fd: sys.Fd) Error!void {
-        return ring.cancelNow(.{ .user_data = user_data, .fd = fd, .flags = cancel_by_file | cancel_by_user_data });
-    }
-
-    /// Cancel the request at once. ENOENT: it is not there.
-    pub fn cancel(ring: *Ring, user_data: u64) Error!void {
-        return ring.cancelNow(.{ .user_data = user_data, .fd = -1, .flags = 0 });
-    }
-
-    const cancel_by_file: u32 = 1 << 1;
-    const cancel_by_user_data: u32 = 1 << 4;
-
-    fn cancelNow(ring: *Ring, argument: SyncCancel) Error!void {
-        try sys.ringRegister(ring.fd, Register.sync_cancel, &argument, 1);
     }
 };
