@@ -451,6 +451,34 @@ test "inode: MODIFY changes what the kernel is asked for, by path and by descrip
     }.promise);
 }
 
+test "inode: MODIFY keeps the event that waits if it is still wanted, and drops it if not" {
+    try harness.onEach(struct {
+        fn promise(h: *Harness) !void {
+            var place = try Place.make();
+            defer place.drop();
+            const create = Kind.KEVENT_INODE_CREATE;
+            const remove = Kind.KEVENT_INODE_REMOVE;
+            _ = try watch(h, place.text(), create, 1);
+            var kept = try watch(h, place.text(), create, 2);
+            var dropped = try watch(h, place.text(), create, 3);
+            try place.create("x");
+            try place.create("y");
+            _ = try expectNext(h, 1, create, "x");
+            kept.event = create | remove;
+            try h.apply(Command.KEVENT_CTL_MODIFY, kept);
+            dropped.event = remove;
+            try h.apply(Command.KEVENT_CTL_MODIFY, dropped);
+            _ = try expectNext(h, 2, create, "x");
+            _ = try expectNext(h, 1, create, "y");
+            _ = try expectNext(h, 2, create, "y");
+            try place.unlink("x");
+            _ = try expectNext(h, 2, remove, "x");
+            _ = try expectNext(h, 3, remove, "x");
+            try h.silent();
+        }
+    }.promise);
+}
+
 test "inode: MODIFY by a path that names another inode by now is refused" {
     try harness.onEach(struct {
         fn promise(h: *Harness) !void {
