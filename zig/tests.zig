@@ -7,6 +7,7 @@ test {
     _ = @import("bad_input_test.zig");
     _ = @import("errors.zig");
     _ = @import("exports.zig");
+    _ = @import("fault_test.zig");
     _ = @import("helper.zig");
     _ = @import("identity.zig");
     _ = @import("info.zig");

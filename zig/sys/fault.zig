@@ -32,6 +32,14 @@ pub const Call = enum {
     socket,
 };
 
+/// Whether calls of this kind give a descriptor, or nothing that could be taken for one.
+pub fn opens(call: Call) bool {
+    return switch (call) {
+        .eventfd, .timerfd, .epoll_create, .io_uring_setup => true,
+        else => false,
+    };
+}
+
 const Plan = struct { call: Call, err: Error, skip: u32 };
 
 threadlocal var plan: ?Plan = null;

@@ -13,7 +13,20 @@ pub const Error = errors.Error;
 
 /// A raw result as a value or a named error. In tests a fault may be injected in its place.
 pub fn result(comptime what: fault.Call, raw: u64) Error!usize {
+    if (builtin.is_test) if (fault.inject(what)) |err| {
+        // The call was made before anybody could stop it, and nobody will hear of what it opened.
+        if (comptime fault.opens(what)) if (raw > 2 and raw < std.math.maxInt(Fd)) close(@intCast(raw));
+        return err;
+    };
+    return decode(raw);
+}
+
+/// Before calls that take something with them: a refused one takes nothing.
+inline fn mayRefuse(comptime what: fault.Call) Error!void {
     if (builtin.is_test) if (fault.inject(what)) |err| return err;
+}
+
+fn decode(raw: u64) Error!usize {
     const signed: i64 = @bitCast(raw);
     if (signed < 0 and signed > -4096) return errors.fromNumber(@intCast(-signed));
     return raw;
@@ -190,8 +203,7 @@ pub fn epollControl(epoll: Fd, operation: EpollOperation, fd: Fd, events: u32, t
 pub fn epollWait(epoll: Fd, events: []EpollEvent, limit_ns: ?u64) Error![]EpollEvent {
     const limit = limit_ns orelse return epollWaitMilliseconds(epoll, events, -1);
     if (limit == 0) return epollWaitMilliseconds(epoll, events, 0);
-    const timeout = Timespec.fromNanoseconds(limit);
-    const count = result(.epoll_wait, linux.syscall6(.epoll_pwait2, arg(epoll), arg(events.ptr), arg(events.len), arg(&timeout), 0, 0)) catch |err| switch (err) {
+    const count = epollWaitNanoseconds(epoll, events, limit) catch |err| switch (err) {
         // Before Linux 5.11. Rounded up: too late by less than 1 ms beats spinning below it.
         error.NOSYS => return epollWaitMilliseconds(epoll, events, millisecondsUp(limit)),
         else => return err,
@@ -199,8 +211,15 @@ pub fn epollWait(epoll: Fd, events: []EpollEvent, limit_ns: ?u64) Error![]EpollE
     return events[0..count];
 }
 
+fn epollWaitNanoseconds(epoll: Fd, events: []EpollEvent, limit_ns: u64) Error!usize {
+    try mayRefuse(.epoll_wait);
+    const timeout = Timespec.fromNanoseconds(limit_ns);
+    return decode(linux.syscall6(.epoll_pwait2, arg(epoll), arg(events.ptr), arg(events.len), arg(&timeout), 0, 0));
+}
+
 fn epollWaitMilliseconds(epoll: Fd, events: []EpollEvent, timeout_ms: i32) Error![]EpollEvent {
-    const count = try result(.epoll_wait, switch (builtin.cpu.arch) {
+    try mayRefuse(.epoll_wait);
+    const count = try decode(switch (builtin.cpu.arch) {
         // A little less work for the kernel than the call that newer processors have instead.
         .x86_64 => linux.syscall4(.epoll_wait, arg(epoll), arg(events.ptr), arg(events.len), arg(timeout_ms)),
         else => linux.syscall6(.epoll_pwait, arg(epoll), arg(events.ptr), arg(events.len), arg(timeout_ms), 0, 0),
