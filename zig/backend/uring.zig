@@ -31,9 +31,12 @@ const completions = 4096;
 /// As many storages as a queue can have.
 const storages_most = 1 << 24;
 
-/// Rounds of one collect. Completions that came while the last round ran wait for the next call, so
-/// that a storm of them cannot keep the caller here.
-const rounds_max = 16;
+/// The kernel brings at least so many completions into the ring at once, and not all there are (6.18).
+const brought_least = 20;
+
+/// Rounds of one collect: what still comes waits for the next call, so that a storm cannot keep the
+/// caller here.
+const rounds_max = 64;
 
 /// Tokens of our own requests; no storage has such an index.
 const Own = enum(u32) {
@@ -335,14 +338,22 @@ pub const Uring = struct {
     fn look(self: *Uring, queue: *Queue, found: Found) Error!u32 {
         var hits: u32 = 0;
         for (0..rounds_max) |_| {
-            try self.enter(queue, null);
-            if (self.ring.lost() != self.lost) self.recover(queue);
-            try self.reap(queue, .doubtful);
+            try self.fetch(queue, .doubtful);
             hits = try self.ask(queue, found);
             // Those asked may have got a new poll, whose first report counts.
-            if (self.ring.unsubmitted() == 0 and !self.ring.hasOverflown()) break;
+            if (self.ring.unsubmitted() == 0) break;
         }
         return hits;
+    }
+
+    /// Hand over what is prepared and take all that is due. No call of the kernel if there is neither.
+    fn fetch(self: *Uring, queue: *Queue, freshness: Freshness) Error!void {
+        for (0..rounds_max) |_| {
+            if (self.ring.unsubmitted() > 0 or self.ring.hasHidden()) try self.enter(queue, null);
+            if (self.ring.lost() != self.lost) self.recover(queue);
+            try self.reap(queue, freshness);
+            if (!self.ring.hasHidden()) return;
+        }
     }
 
     fn sleep(self: *Uring, queue: *Queue, limit_ns: ?u64) Error!void {
@@ -353,7 +364,9 @@ pub const Uring = struct {
         }
         try self.enter(queue, self.sleepLimit(limit_ns));
         if (queue.closed) return;
+        // Nobody of the script's thread was awake to consume what came.
         try self.reap(queue, .fresh);
+        try self.fetch(queue, .fresh);
     }
 
     /// Null is for ever, which is written as the largest number.
@@ -365,10 +378,9 @@ pub const Uring = struct {
         return @min(limit, deadline -| sys.now(.monotonic));
     }
 
-    /// One call of the kernel: submit everything, and wait if there is a limit to it. None if there is
-    /// neither a request nor a wait nor anything to fetch.
+    /// One call of the kernel: submit everything, and wait if there is a limit to it.
     fn enter(self: *Uring, queue: *Queue, wait_ns: ?u64) Error!void {
-        const entered = if (wait_ns) |limit| self.wait(queue, limit) else self.submit();
+        const entered = if (wait_ns) |limit| self.wait(queue, limit) else self.ring.submit(self.ring.unsubmitted());
         entered catch |err| switch (err) {
             // The caller looks at the time and comes again.
             error.TIMEDOUT, error.INTR => {},
@@ -637,10 +649,16 @@ pub const Uring = struct {
 
     // --- requests ----------------------------------------------------------------------------
 
-    /// Hand over what is prepared, and let come up what is due; the results stay in the ring.
+    /// Hand over what is prepared. What the kernel says to it stays in the ring.
     pub fn submit(self: *Uring) Error!void {
         const count = self.ring.unsubmitted();
-        if (count > 0 or self.ring.hasHidden()) try self.ring.submit(count);
+        if (count == 0) return;
+        try self.ring.submit(count);
+        // A poll that was cancelled lets its file go when its last word is brought into the ring.
+        for (0..count / brought_least) |_| {
+            if (!self.ring.hasHidden()) return;
+            try self.ring.submit(0);
+        }
     }
 
     fn makeRoom(self: *Uring) Error!void {

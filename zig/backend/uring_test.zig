@@ -319,6 +319,46 @@ test "uring: a socket closed right after REMOVE is really closed" {
     }.promise);
 }
 
+test "uring: a thousand sockets closed right after REMOVE are, too" {
+    try onEach(struct {
+        fn promise(rig: *Rig) !void {
+            var ends: [1000][2]sys.Fd = undefined;
+            var records: [1000]abi.Ukevent = @splat(.zero);
+            for (&ends, &records) |*pair, *record| {
+                pair.* = try sys.socketpair();
+                record.type = abi.Type.KEVENT_SOCKET;
+                record.id.raw[0] = @intCast(pair[0]);
+                record.event = abi.Socket.KEVENT_SOCKET_RECV;
+                record.req_flags = QUEUED;
+            }
+            try expectEqual(1000, exports.kevent_ctl(rig.fd, Command.KEVENT_CTL_ADD, 1000, &records));
+            try rig.nothing();
+            try expectEqual(1000, exports.kevent_ctl(rig.fd, Command.KEVENT_CTL_REMOVE, 1000, &records));
+            for (ends) |pair| sys.close(pair[0]);
+            const HUP = abi.Poll.KEVENT_POLL_HUP;
+            for (ends) |pair| {
+                try expectEqual(HUP, sys.pollNow(pair[1], IN) & HUP);
+                sys.close(pair[1]);
+            }
+        }
+    }.promise);
+}
+
+test "uring: many events come up in one turn" {
+    try onEach(struct {
+        fn promise(rig: *Rig) !void {
+            var events: [200]sys.Fd = undefined;
+            for (&events, 0..) |*event, n| {
+                event.* = try sys.eventfd();
+                try rig.add(event.*, IN, EDGE, @intCast(n));
+            }
+            defer for (events) |event| sys.close(event);
+            for (events) |event| sys.eventfdSignal(event);
+            try expectEqual(200, (try rig.collect(0)).len);
+        }
+    }.promise);
+}
+
 test "uring: a socket whose one-shot event was handed out is let go as well" {
     try onEach(struct {
         fn promise(rig: *Rig) !void {
