@@ -4,6 +4,7 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
+const ModelFuzz = @import("model_fuzz.zig").ModelFuzz;
 const QueueFuzz = @import("queue_fuzz.zig").QueueFuzz;
 
 /// Events of one run: long enough for states to build up, short enough to be debugged.
@@ -20,6 +21,7 @@ const Fuzzer = struct {
 
 const fuzzers = [_]Fuzzer{
     .{ .name = "queue", .run = fuzzQueue, .failed_seeds = &.{} },
+    .{ .name = "model", .run = ModelFuzz.run, .failed_seeds = &.{} },
     .{ .name = "canary", .run = failAlways, .canary = true },
 };
 

@@ -13,6 +13,7 @@ test {
     _ = @import("info.zig");
     _ = @import("kevent.zig");
     _ = @import("list.zig");
+    _ = @import("model_fuzz.zig");
     _ = @import("names.zig");
     _ = @import("pool.zig");
     _ = @import("queue.zig");
