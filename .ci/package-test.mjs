@@ -47,8 +47,6 @@ must("npm", ["install", "--silent", "--no-audit", "--no-fund", join(folder, tarb
   cwd: folder,
 });
 cpSync(join(root, "test/fixture/package.ts"), join(folder, "main.ts"));
-const watched = join(folder, "watched");
-mkdirSync(watched);
 
 // The declarations must serve somebody who has none of our types.
 const tsc = join(root, "node_modules/typescript/bin/tsc");
@@ -69,13 +67,23 @@ must(process.execPath, [tsc, ...strict, "--typeRoots", types, "--types", "node",
 const cpu = process.arch === "arm64" ? "aarch64" : "x86_64";
 const native = join(folder, "node_modules/kevent/dist/native");
 const grants = ["gnu", "musl"].map((abi) => join(native, `libkevent-${cpu}-linux-${abi}.so`));
+// A folder each: a file is created only where there is none.
+const watched = { deno: join(folder, "deno"), bun: join(folder, "bun") };
+for (const path of Object.values(watched)) mkdirSync(path);
 for (
-  const [program, ...args] of [
-    [deno, "run", "--no-prompt", `--allow-ffi=${grants}`, `--allow-write=${watched}`],
-    [bun, "run"],
+  const [program, path, ...args] of [
+    [
+      deno,
+      watched.deno,
+      "run",
+      "--no-prompt",
+      `--allow-ffi=${grants}`,
+      `--allow-write=${watched.deno}`,
+    ],
+    [bun, watched.bun, "run"],
   ]
 ) {
-  const { ok, why } = await run(program, [...args, "main.ts", watched], {
+  const { ok, why } = await run(program, [...args, "main.ts", path], {
     cwd: folder,
     // Nothing of this repository may help.
     env: { KEVENT_LIBRARY: "" },
