@@ -829,6 +829,51 @@ test "uring: several threads wait, each event wakes one" {
     try expect(sys.now(.monotonic) - start < 2000 * ms);
 }
 
+test "uring: threads that add, write, collect and remove at once disturb each other in nothing" {
+    const rig = try Rig.open(.shared);
+    defer rig.close();
+    const Worker = struct {
+        rig: *Rig,
+        number: u32,
+        failed: bool = false,
+
+        fn run(worker: *@This()) void {
+            worker.work() catch {
+                worker.failed = true;
+            };
+        }
+
+        fn work(worker: *@This()) !void {
+            var out: [8]abi.Ukevent = undefined;
+            for (0..400) |round| {
+                const ends = try sys.socketpair();
+                defer for (ends) |fd| sys.close(fd);
+                const flags: u32 = if (round % 3 == 0) EDGE else QUEUED;
+                try worker.rig.add(ends[0], IN, flags, worker.number);
+                _ = try sys.write(ends[1], "x");
+                // It may get the event of another thread, and another thread its.
+                const got = exports.kevent_get_events(worker.rig.fd, @intCast(round % 2), out.len, 0, 200_000, &out, 0);
+                try expect(got >= 0);
+                const removed = try worker.rig.control(Command.KEVENT_CTL_REMOVE, @intCast(ends[0]), 0, 0, worker.number);
+                try expectEqual(0, removed.ret_data);
+            }
+        }
+    };
+    var workers: [4]Worker = undefined;
+    var threads: [4]std.Thread = undefined;
+    for (&workers, &threads, 1..) |*worker, *thread, number| {
+        worker.* = .{ .rig = rig, .number = @intCast(number) };
+        thread.* = try std.Thread.spawn(.{}, Worker.run, .{worker});
+    }
+    for (threads) |thread| thread.join();
+    for (workers) |worker| try expect(!worker.failed);
+    const queue = try rig.queue();
+    defer registry.release(queue);
+    queue.checkInvariants();
+    try expectEqual(0, queue.storages.count);
+    try rig.nothing();
+}
+
 test "uring: the descriptor of a shared queue is readable exactly when events wait" {
     const rig = try Rig.open(.shared);
     defer rig.close();
