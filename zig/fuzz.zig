@@ -64,29 +64,44 @@ pub fn main(init: std.process.Init) !void {
     }
 }
 
+const backends = [_]u32{
+    abi.Backend.KEVENT_BACKEND_EPOLL,
+    abi.Backend.KEVENT_BACKEND_IO_URING,
+    abi.Backend.KEVENT_BACKEND_SIMULATED,
+};
+
+/// Each seed on each back-end before the next seed, so that a run that is ended by hand has seen all.
 fn runOnEach(gpa: std.mem.Allocator, fuzzer: Fuzzer, arguments: Arguments) !void {
-    const Backend = abi.Backend;
-    for ([_]u32{ Backend.KEVENT_BACKEND_EPOLL, Backend.KEVENT_BACKEND_IO_URING, Backend.KEVENT_BACKEND_SIMULATED }) |backend| {
-        const ended = runAll(gpa, fuzzer, backend, arguments);
+    var absent: [backends.len]bool = @splat(false);
+    for (fuzzer.failed_seeds) |seed| try runSeed(gpa, fuzzer, seed, run_events, &absent);
+    var left = arguments.events_most;
+    var seed = arguments.seed;
+    while (left > 0) : (seed +%= 1) {
+        const events = @min(left, run_events);
+        try runSeed(gpa, fuzzer, seed, events, &absent);
+        left -= events;
+        if (seed % seeds_told == 0) std.debug.print("{s}: seed {d} is done\n", .{ fuzzer.name, seed });
+    }
+    std.debug.print("{s}: {d} events on each back-end, seeds from {d}\n", .{ fuzzer.name, arguments.events_most, arguments.seed });
+}
+
+/// A sign of life of a run that takes an hour.
+const seeds_told = 10_000;
+
+fn runSeed(gpa: std.mem.Allocator, fuzzer: Fuzzer, seed: u64, events: u64, absent: *[backends.len]bool) !void {
+    for (backends, absent) |backend, *is_absent| {
+        if (is_absent.*) continue;
+        const ended = fuzzer.run(gpa, seed, backend, events);
         if (fuzzer.canary) {
             ended catch continue;
             return error.CanarySurvived;
         }
         ended catch |err| switch (err) {
-            error.Unavailable => std.debug.print("{s}: back-end {d} cannot be had here, skipped\n", .{ fuzzer.name, backend }),
+            error.Unavailable => {
+                std.debug.print("{s}: back-end {d} cannot be had here, skipped\n", .{ fuzzer.name, backend });
+                is_absent.* = true;
+            },
             else => return err,
         };
-    }
-    std.debug.print("{s}: {d} events on each back-end, seeds from {d}\n", .{ fuzzer.name, arguments.events_most, arguments.seed });
-}
-
-fn runAll(gpa: std.mem.Allocator, fuzzer: Fuzzer, backend: u32, arguments: Arguments) !void {
-    for (fuzzer.failed_seeds) |seed| try fuzzer.run(gpa, seed, backend, run_events);
-    var left = arguments.events_most;
-    var seed = arguments.seed;
-    while (left > 0) : (seed +%= 1) {
-        const events = @min(left, run_events);
-        try fuzzer.run(gpa, seed, backend, events);
-        left -= events;
     }
 }
