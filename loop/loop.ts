@@ -12,6 +12,12 @@ import { Queue, type QueueOptions } from "./queue.ts";
  */
 const TURNS_MAX = 8;
 
+/** Until a wake-up that could not be opened, for want of descriptors, is tried again. */
+const WAKE_RETRY_MS = 100;
+
+// Captured at load: a program may replace it, also by ours.
+const { setTimeout } = globalThis;
+
 /** How `run` ends: when nothing is alive, after one wait, or without waiting. */
 export type RunMode = "default" | "once" | "nowait";
 
@@ -84,6 +90,8 @@ export class Loop implements Disposable {
   // Errors of changes, told with the next events rather than in the midst of somebody's call.
   readonly #broken: Broken[] = [];
   readonly #wakeUp: () => void;
+  // No wake-up could be opened yet, and that was told.
+  #deaf = false;
   #wake: Wake | undefined;
   #wakeFd = -1;
   #refs = 0;
@@ -362,6 +370,19 @@ export class Loop implements Disposable {
     else if (this.#refs > 0) this.#wake.ref();
   }
 
+  /** Without a descriptor for it nothing could wake us: told once, tried again until there is one. */
+  #openWakeOrRetry(): boolean {
+    try {
+      this.#openWake();
+      return true;
+    } catch (error) {
+      if (!this.#deaf) this.host.report(error);
+      this.#deaf = true;
+      setTimeout(() => this.#changed(), WAKE_RETRY_MS);
+      return false;
+    }
+  }
+
   /** A change was written: it must reach the kernel before the runtime sleeps. */
   #changed(): void {
     if (!this.#attached || this.#running || this.#scheduled) return;
@@ -374,7 +395,7 @@ export class Loop implements Disposable {
 
   /** Applies changes; then either events wait and get a turn of their own, or the loop sleeps. */
   #settle(): void {
-    this.#openWake();
+    if (!this.#openWakeOrRetry()) return;
     if (this.#waiting === 0) this.#turnOrReport();
     if (!this.#asleep) this.#attendLater();
   }

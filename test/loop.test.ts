@@ -450,6 +450,12 @@ describe("socket", () => {
     expect(end.output).toBe("EMFILE\naccepted, asleep meanwhile\n");
   });
 
+  test("without a descriptor for its wake-up a loop tells once, and goes on later", async () => {
+    const through = ["sh", "-c", 'ulimit -n 100; exec "$@"', "sh"];
+    const end = await runFixture("deaf", [], { through });
+    expect(end.output).toBe("EMFILE\nfired, told 1\n");
+  });
+
   test("a paused connection whose peer is gone does not keep the loop busy", async () => {
     using loop = new Loop();
     let ours: Connection | undefined;

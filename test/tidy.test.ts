@@ -141,7 +141,7 @@ describe("layers of zig/", () => {
   test("a source is known to the table of sources, a back-end to the choice of back-ends", () => {
     const outside = edges.filter(([file, name]) =>
       /^zig\/(source|backend)\/[a-z]+\.zig$/.test(name) && !file.startsWith(dirname(name)) &&
-      !/_test\.zig$|^zig\/tests\.zig$/.test(file)
+      !/_(test|fuzz)\.zig$|^zig\/tests\.zig$/.test(file)
     );
     // Hubs are left when a queue ends; timers and user events are moved by the queue itself; a path
     // and the steering of a simulation come by calls of their own.

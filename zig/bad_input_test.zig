@@ -5,7 +5,6 @@ const std = @import("std");
 const linux = std.os.linux;
 const abi = @import("abi.zig");
 const sys = @import("sys/linux.zig");
-const errors = @import("errors.zig");
 const exports = @import("exports.zig");
 const t = @import("testing.zig");
 const Bed = t.Bed;
