@@ -94,13 +94,6 @@ pub const Sink = union(enum) {
             },
         }
     }
-
-    fn mayTakeMore(sink: Sink, queue: *const Queue, already: u32) bool {
-        return switch (sink) {
-            .ring => |most| already < most and !queue.ring.?.full(),
-            .buffer => |buffer| already < buffer.len,
-        };
-    }
 };
 
 /// Collect until `least` events were taken, no more fit, time is up, or somebody ends the wait. The
@@ -117,11 +110,13 @@ pub fn wait(queue: *Queue, sink: Sink, least: u32, deadline: Deadline) Error!u32
         const left = if (least > taken) deadline.left(queue) else 0;
         if (queue.waiters.leader == null) try lead(queue, &me, left);
         if (queue.closed) return error.BADF;
-        if (me.woken or entering) taken += sink.take(queue, taken);
+        const mine = me.woken or entering;
+        if (mine) taken += sink.take(queue, taken);
         entering = false;
         me.woken = false;
         if (taken >= least or me.kicked or left == 0) return taken;
-        if (queue.ready_count > 0 and !sink.mayTakeMore(queue, taken)) return taken;
+        // It took all it could: for what is left there is no room, in the sink or for its name. S2-41.
+        if (mine and queue.ready_count > 0) return taken;
         if (queue.waiters.leader != null) park(queue, &me, deadline);
         if (queue.closed) return error.BADF;
     }

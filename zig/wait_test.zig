@@ -802,3 +802,40 @@ fn ownerEndsUnderWaiters(bed: *Bed) !void {
     owner.join();
     for (&waiting) |*one| try expectEqual(-9, one.join());
 }
+
+test "full name area: wait returns, the event stays ready, and comes after a commit" {
+    try t.each(.{ .ring = 8, .names_bytes = 264 }, fullNames);
+    try t.each(.{ .ring = 8, .names_bytes = 264, .single = true }, fullNames);
+}
+
+fn fullNames(bed: *Bed) !void {
+    var buffer: [64]u8 = undefined;
+    const folder = try std.fmt.bufPrintSentinel(&buffer, "/tmp/kevent-names-{d}", .{linux.getpid()}, 0);
+    _ = linux.mkdirat(linux.AT.FDCWD, folder, 0o700);
+    defer _ = linux.unlinkat(linux.AT.FDCWD, folder, linux.AT.REMOVEDIR);
+    var one: Record = .zero;
+    one.type = abi.Type.KEVENT_INODE;
+    one.event = abi.Inode.KEVENT_INODE_CREATE;
+    one.req_flags = Request.KEVENT_REQ_ALWAYS_QUEUE;
+    one.user[0] = 1;
+    try expectEqual(1, exports.kevent_inode_add(bed.fd, folder.ptr, @intCast(folder.len), &one));
+    try expectEqual(0, one.ret_flags);
+    const long: [200]u8 = @splat('n');
+    for (0..2) |n| try makeAndRemove(folder, &long, n);
+    try expectEqual(1, bed.wait(0, 0, 5 * second));
+    const start = sys.now(.monotonic);
+    try expectEqual(0, bed.wait(0, 1, 30 * second));
+    try expect(sys.now(.monotonic) - start < 10 * second);
+    try expectEqual(1, exports.kevent_commit(bed.fd, 1, 0));
+    try expectEqual(1, bed.wait(0, 1, 5 * second));
+    try expectEqual(2, bed.ringHead());
+}
+
+fn makeAndRemove(folder: []const u8, name: []const u8, number: usize) !void {
+    var buffer: [512]u8 = undefined;
+    const path = try std.fmt.bufPrintSentinel(&buffer, "{s}/{s}{d}", .{ folder, name, number }, 0);
+    const raw = linux.open(path, .{ .CREAT = true, .ACCMODE = .WRONLY, .CLOEXEC = true }, 0o600);
+    if (linux.errno(raw) != .SUCCESS) return error.NoFile;
+    sys.close(@intCast(raw));
+    _ = linux.unlinkat(linux.AT.FDCWD, path, 0);
+}
