@@ -194,7 +194,6 @@ fn getEvents(fd: i32, min_nr: u32, max_nr: u32, timeout_s: i64, timeout_ns: i64,
     defer call.end();
     defer call.settle();
     const deadline = try deadlineOf(call.queue, timeout_s, timeout_ns, flags);
-    if (call.queue.ring == null) call.queue.names.reset();
     return @intCast(try waiting.wait(call.queue, .{ .buffer = buffer }, min_nr, deadline));
 }
 

@@ -545,6 +545,13 @@ pub const Queue = struct {
         queue.freeNames(ring, count);
     }
 
+    /// At the next collect, when no record in the ring has a name any more: names of a queue without a
+    /// ring, and of records that found no room in it, which nobody will commit.
+    pub fn forgetNames(queue: *Queue) void {
+        if (queue.ring) |*ring| if (ring.waiting() > 0) return;
+        queue.names.reset();
+    }
+
     fn freeNames(queue: *Queue, ring: *const Ring, freed: u32) void {
         if (freed == 0) return;
         queue.names.committed(if (ring.uidx == 0) ring.entries - 1 else ring.uidx - 1);

@@ -99,6 +99,7 @@ pub const Sink = union(enum) {
 /// Collect until `least` events were taken, no more fit, time is up, or somebody ends the wait. The
 /// number taken. With the queue's lock, which is free while this sleeps.
 pub fn wait(queue: *Queue, sink: Sink, least: u32, deadline: Deadline) Error!u32 {
+    queue.forgetNames();
     var me: Waiter = .{};
     queue.waiters.join(&me);
     defer depart(queue, &me);

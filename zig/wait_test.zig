@@ -810,16 +810,8 @@ test "full name area: wait returns, the event stays ready, and comes after a com
 
 fn fullNames(bed: *Bed) !void {
     var buffer: [64]u8 = undefined;
-    const folder = try std.fmt.bufPrintSentinel(&buffer, "/tmp/kevent-names-{d}", .{linux.getpid()}, 0);
-    _ = linux.mkdirat(linux.AT.FDCWD, folder, 0o700);
+    const folder = try watchFolder(bed, &buffer);
     defer _ = linux.unlinkat(linux.AT.FDCWD, folder, linux.AT.REMOVEDIR);
-    var one: Record = .zero;
-    one.type = abi.Type.KEVENT_INODE;
-    one.event = abi.Inode.KEVENT_INODE_CREATE;
-    one.req_flags = Request.KEVENT_REQ_ALWAYS_QUEUE;
-    one.user[0] = 1;
-    try expectEqual(1, exports.kevent_inode_add(bed.fd, folder.ptr, @intCast(folder.len), &one));
-    try expectEqual(0, one.ret_flags);
     const long: [200]u8 = @splat('n');
     for (0..2) |n| try makeAndRemove(folder, &long, n);
     try expectEqual(1, bed.wait(0, 0, 5 * second));
@@ -829,6 +821,41 @@ fn fullNames(bed: *Bed) !void {
     try expectEqual(1, exports.kevent_commit(bed.fd, 1, 0));
     try expectEqual(1, bed.wait(0, 1, 5 * second));
     try expectEqual(2, bed.ringHead());
+}
+
+test "S2-34 names of records that found no room in the ring are free again at the next collect" {
+    try t.each(.{ .ring = 1, .names_bytes = 264 }, namesOfCopies);
+}
+
+fn namesOfCopies(bed: *Bed) !void {
+    var buffer: [64]u8 = undefined;
+    const folder = try watchFolder(bed, &buffer);
+    defer _ = linux.unlinkat(linux.AT.FDCWD, folder, linux.AT.REMOVEDIR);
+    const long: [200]u8 = @splat('n');
+    try makeAndRemove(folder, "short", 0);
+    try expectEqual(1, bed.wait(0, 0, 5 * second));
+    try makeAndRemove(folder, &long, 1);
+    const copied = try bed.collect(1, 1, 5 * second);
+    try expectEqual(1, copied.len);
+    try expect(copied[0].ret_flags & Return.KEVENT_RET_COPY_FAILED != 0);
+    try makeAndRemove(folder, &long, 2);
+    try expectEqual(1, exports.kevent_commit(bed.fd, 1, 0));
+    try expectEqual(1, bed.wait(0, 0, 5 * second));
+    try expectEqual(2, bed.ringHead());
+}
+
+/// A new folder whose children are reported as user 1.
+fn watchFolder(bed: *Bed, buffer: []u8) ![:0]const u8 {
+    const folder = try std.fmt.bufPrintSentinel(buffer, "/tmp/kevent-names-{d}", .{linux.getpid()}, 0);
+    _ = linux.mkdirat(linux.AT.FDCWD, folder, 0o700);
+    var one: Record = .zero;
+    one.type = abi.Type.KEVENT_INODE;
+    one.event = abi.Inode.KEVENT_INODE_CREATE;
+    one.req_flags = Request.KEVENT_REQ_ALWAYS_QUEUE;
+    one.user[0] = 1;
+    try expectEqual(1, exports.kevent_inode_add(bed.fd, folder.ptr, @intCast(folder.len), &one));
+    try expectEqual(0, one.ret_flags);
+    return folder;
 }
 
 fn makeAndRemove(folder: []const u8, name: []const u8, number: usize) !void {
