@@ -21,7 +21,7 @@ const Fuzzer = struct {
 
 const fuzzers = [_]Fuzzer{
     .{ .name = "queue", .run = fuzzQueue, .failed_seeds = &.{} },
-    .{ .name = "model", .run = ModelFuzz.run, .failed_seeds = &.{} },
+    .{ .name = "model", .run = ModelFuzz.run, .failed_seeds = &.{2003809} },
     .{ .name = "canary", .run = failAlways, .canary = true },
 };
 

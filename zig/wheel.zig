@@ -421,7 +421,8 @@ pub const Wheel = struct {
         while (wheel.run_head == wheel.run_end) {
             // Equal is not enough: the one in a slot may have been inserted before.
             if (wheel.heap_len > 0 and (wheel.waiting == 0 or wheel.heap.items[0].deadline < wheel.bound)) break;
-            if (!wheel.refill(owner, now_ns)) return false;
+            // None in a slot is due; what is due in the heap comes before all of them.
+            if (!wheel.refill(owner, now_ns)) return wheel.heap_len > 0;
         }
         return true;
     }
