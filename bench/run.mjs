@@ -17,12 +17,14 @@ import { benchIdle } from "./idle.mjs";
 import { benchLibrary } from "./load.mjs";
 import { benchReadiness } from "./readiness.mjs";
 import { printed, saved } from "./table.mjs";
+import { benchTimers } from "./timers.mjs";
 
 /** Each row measures and tells its results to `bench.tell`. */
 const rows = {
   ring: (bench) => bench.scripts("ring", bench.backends.slice(0, 1)),
   ctl: (bench) => bench.scripts("ctl", bench.backends.slice(0, 1)),
   core: benchCore,
+  timers: benchTimers,
   readiness: benchReadiness,
   wake: (bench) => bench.scripts("wake", bench.backends),
   idle: benchIdle,
