@@ -291,6 +291,7 @@ export const SYMBOLS = {
   kevent_info: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   kevent_now: { parameters: ["u32"], result: "f64" },
   kevent_simulate: { parameters: ["i32", "u32", "f64"], result: "i32" },
+  kevent_clock: { parameters: ["i32", "u32"], result: "f64" },
   kevent_user_ctl: { parameters: ["i32", "buffer"], result: "i32" },
   kevent_sock_listen: { parameters: ["buffer", "u32", "u32", "u32"], result: "i32" },
   kevent_sock_connect: { parameters: ["buffer", "u32", "u32"], result: "i32" },

@@ -1,8 +1,8 @@
 import { KeventError } from "../ffi/errors.ts";
-import type { Loop, Slot } from "./loop.ts";
+import type { Loop } from "./loop.ts";
 
 /**
- * What all handles have in common: a slot of the loop, and a say in how long the process lives.
+ * What all handles have in common: a say in how long the process lives, and an end.
  *
  * A handle is *active* while it waits for something; the process lives while an active handle is
  * ref'd. Handles start ref'd.
@@ -10,20 +10,17 @@ import type { Loop, Slot } from "./loop.ts";
 export abstract class Handle implements Disposable {
   /** The loop it belongs to. */
   readonly loop: Loop;
-  /** Called when the kernel refuses what was asked for; without it, the error is uncaught. */
-  onError: ((error: KeventError) => void) | undefined;
-  readonly #slot: Slot;
   #active = false;
   #ref = true;
   #closed = false;
 
-  /** @param loop The loop it belongs to. */
+  /**
+   * @param loop The loop it belongs to.
+   * @throws {KeventError} EBADF when the loop was closed.
+   */
   constructor(loop: Loop) {
     this.loop = loop;
-    this.#slot = loop.open(
-      (words, at) => this.onRecord(words, at),
-      (error) => this.#fail(error),
-    );
+    loop.enter(this);
   }
 
   /** Keeps the process alive while active. @returns This handle. */
@@ -55,14 +52,22 @@ export abstract class Handle implements Disposable {
     return this.#closed;
   }
 
-  /** Stops for good. No callback runs afterwards, not even for what happened already. */
-  close(): void {
+  /**
+   * Stops for good. No callback runs afterwards, not even for what happened already, but the one
+   * that is given here.
+   *
+   * @param onClosed Called in the closing phase of the next round. Default: nobody.
+   */
+  close(onClosed?: () => void): void {
     if (this.#closed) return;
     this.stop();
     // A connection that stops closes itself, and by now its place may be somebody else's.
-    if (this.#closed) return;
-    this.#closed = true;
-    this.loop.free(this.#slot);
+    if (!this.#closed) {
+      this.#closed = true;
+      this.onClose();
+      this.loop.leave(this);
+    }
+    if (onClosed !== undefined) this.loop.afterClose(onClosed);
   }
 
   /** The same as `close`. */
@@ -73,14 +78,15 @@ export abstract class Handle implements Disposable {
   /** Stops waiting; can be started again. */
   abstract stop(): void;
 
-  /** Called with each event of the present generation. */
-  protected abstract onRecord(words: Uint32Array, at: number): void;
+  /** The loop has ended: gives back what it holds of the system, and calls nobody. */
+  letGo(): void {}
 
-  /** The place in the loop: `user` of the registrations of this handle. */
-  protected get slot(): Slot {
-    // Whoever is closed has no place any more: what it asks for would come to the next tenant.
-    if (this.#closed) throw new KeventError("use handle", "handle", "EBADF", "it was closed");
-    return this.#slot;
+  /** Gives back what it holds of the loop. It was stopped. */
+  protected onClose(): void {}
+
+  /** Whoever is closed has no place any more: what it asks for would come to the next tenant. */
+  protected checkOpen(operation: string): void {
+    if (this.#closed) throw new KeventError(operation, "handle", "EBADF", "it was closed");
   }
 
   /** Says whether it waits for something. */
@@ -90,11 +96,5 @@ export abstract class Handle implements Disposable {
     if (!this.#ref) return;
     if (active) this.loop.retain();
     else this.loop.release();
-  }
-
-  #fail(error: KeventError): void {
-    this.setActive(false);
-    if (this.onError === undefined) throw error;
-    this.onError(error);
   }
 }

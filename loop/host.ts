@@ -6,8 +6,12 @@ export interface Wake {
   ref(): void;
   /** Lets the process end. A new wake source is in this state. */
   unref(): void;
-  /** Closes the descriptor. Nothing is called afterwards. */
-  close(): void;
+  /**
+   * Closes the descriptor. No wake-up comes afterwards.
+   *
+   * @param onClosed Called when the runtime has let it go.
+   */
+  close(onClosed: () => void): void;
 }
 
 /** What a runtime must offer. `adapters/deno/host.ts` and `adapters/bun/host.ts` satisfy it. */
@@ -38,15 +42,21 @@ export interface Host {
    */
   readonly checkpoint: (() => void) | undefined;
 
+  /** @returns The async context (`AsyncLocalStorage`) of this moment; `undefined` for none at all. */
+  capture(): unknown;
+
   /**
-   * Ties a function to the async context (`AsyncLocalStorage`) of this moment.
+   * Calls a function within an async context.
    *
+   * @param context What `capture` gave, and not `undefined`.
    * @param callback Any function.
-   * @returns It, or one that restores the context around it.
+   * @param parameters Its arguments.
    */
-  bind<Arguments extends unknown[]>(
+  within<Arguments extends unknown[]>(
+    context: unknown,
     callback: (...parameters: Arguments) => void,
-  ): (...parameters: Arguments) => void;
+    ...parameters: Arguments
+  ): void;
 
   /**
    * Hands an error to the runtime's path for uncaught ones.
@@ -54,6 +64,23 @@ export interface Host {
    * @param error What a callback threw.
    */
   report(error: unknown): void;
+}
+
+/**
+ * Ties a function to the async context of this moment.
+ *
+ * @param host What the runtime offers.
+ * @param callback Any function.
+ * @returns It, or one that restores the context around it.
+ */
+export function bind<Arguments extends unknown[]>(
+  host: Host,
+  callback: (...parameters: Arguments) => void,
+): (...parameters: Arguments) => void {
+  const context = host.capture();
+  // Callbacks are called outside of any context, so there is nothing to restore.
+  if (context === undefined) return callback;
+  return (...parameters) => host.within(context, callback, ...parameters);
 }
 
 /** A host and the library opened for it. */

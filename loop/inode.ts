@@ -1,6 +1,7 @@
 import { KEVENT_INODE, KEVENT_INODE_IGNORED } from "../ffi/abi.ts";
 import { EVENT, RET_EXTRA } from "../ffi/record.ts";
-import { Handle } from "./handle.ts";
+import { bind } from "./host.ts";
+import { Watcher } from "./watcher.ts";
 
 /** What happened to a watched file or directory. */
 export interface InodeEvent {
@@ -30,7 +31,7 @@ export interface InodeEvent {
  * if (name !== "letter") throw new Error(`not the name: ${name}`);
  * ```
  */
-export class Inode extends Handle {
+export class Inode extends Watcher {
   #watch = 0;
   #callback: (event: InodeEvent) => void = () => {};
 
@@ -46,7 +47,7 @@ export class Inode extends Handle {
   start(path: string, event: number, callback: (event: InodeEvent) => void): this {
     this.stop();
     this.#watch = this.loop.addInode(this.slot, path, event);
-    this.#callback = this.loop.host.bind(callback);
+    this.#callback = bind(this.loop.host, callback);
     this.setActive(true);
     return this;
   }

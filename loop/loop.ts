@@ -1,16 +1,51 @@
-import { KEVENT_REQ_ALWAYS_QUEUE, KEVENT_RET_BROKEN, KEVENT_TURN_ARM } from "../ffi/abi.ts";
+import {
+  KEVENT_REQ_ALWAYS_QUEUE,
+  KEVENT_REQ_ONESHOT,
+  KEVENT_RET_BROKEN,
+  KEVENT_TIMER,
+  KEVENT_TIMER_ABSOLUTE,
+  KEVENT_TIMER_FIRED,
+  KEVENT_TURN_ARM,
+} from "../ffi/abi.ts";
 import { KeventError } from "../ffi/errors.ts";
 import type { Library } from "../ffi/library.ts";
 import { brokenError, RET_FLAGS, USER_0, USER_1 } from "../ffi/record.ts";
 import type { RingReader } from "../ffi/ring.ts";
+import { type Clock, ManualClock } from "./clock.ts";
+import type { Handle } from "./handle.ts";
 import { currentRuntime, type Host, type Runtime, type Wake } from "./host.ts";
-import { Queue, type QueueOptions } from "./queue.ts";
+import { Immediates } from "./immediates.ts";
+import type { LoopMetrics } from "./metrics.ts";
+import { Phase } from "./phase.ts";
+import { Queue, type QueueInfo, type QueueOptions } from "./queue.ts";
+import { type Slot, Slots } from "./slots.ts";
+import { Timers } from "./timers.ts";
 
 /**
- * Turns taken in a row before the runtime gets one of its own. Fewer, and busy loops pay the
+ * Rounds taken in a row before the runtime gets a turn of its own. Fewer, and busy loops pay the
  * runtime's turn too often; more, and its own timers and sockets starve behind ours.
  */
-const TURNS_MAX = 8;
+const ROUNDS_MAX = 8;
+
+/** Timers, or immediates, run in a row before the runtime gets a turn: about a millisecond's worth. */
+const CALLBACKS_MAX = 4096;
+
+/** Wake-ups for timers that come closer than this are put off, because each costs some 15 us. */
+const WAKE_GAP_NS = 100e3;
+/** The first step of putting off, and the last. */
+const SPACING_NS_MIN = 62.5e3;
+const SPACING_NS_MAX = 1e6;
+
+/** Fewer timers than this are woken for one by one, however close they are. */
+const CROWD = 64;
+
+/** Seconds of a deadline are 32 bits. */
+const DEADLINE_NS_MAX = 0xffffffff * 1e9;
+
+/** Waits in a row that brought nothing before a driven loop sleeps in the runtime's. */
+const LINGERS_MAX = 16;
+/** How long each is, unless the caller says otherwise. */
+const LINGER_NS_DEFAULT = 200e3;
 
 /** Until a wake-up that could not be opened, for want of descriptors, is tried again. */
 const WAKE_RETRY_MS = 100;
@@ -18,7 +53,7 @@ const WAKE_RETRY_MS = 100;
 // Captured at load: a program may replace it, also by ours.
 const { setTimeout } = globalThis;
 
-/** How `run` ends: when nothing is alive, after one wait, or without waiting. */
+/** How `run` ends: when nothing is alive, after one round, or without waiting. */
 export type RunMode = "default" | "once" | "nowait";
 
 /** How a loop is made. */
@@ -31,12 +66,22 @@ export interface LoopOptions extends Omit<QueueOptions, "onBroken" | "adopt" | "
   readonly runtime?: Runtime;
 }
 
-/** A handle's place in the loop: `user[0]` of its registrations. */
-export interface Slot {
-  /** Index of the slot. */
-  readonly index: number;
-  /** `user[1]` of its registrations; changes with each `renew`, and what is older is dropped. */
-  generation: number;
+/** What a loop says about itself. */
+export interface LoopInfo {
+  /** Who moves it: the runtime's loop, or only `run`. */
+  readonly mode: "attached" | "driven";
+  /** Whether something keeps the process alive. */
+  readonly alive: boolean;
+  /** Handles that were made and not closed. */
+  readonly handles: number;
+  /** Timers that wait or fire. */
+  readonly timers: number;
+  /** Immediates that wait. */
+  readonly immediates: number;
+  /** What it did. */
+  readonly metrics: LoopMetrics;
+  /** The queue below. */
+  readonly queue: QueueInfo;
 }
 
 /** A change that the queue refused. */
@@ -45,15 +90,6 @@ interface Broken {
   readonly generation: number;
   readonly error: KeventError;
 }
-
-/** What a handle holds of the system besides its place in the queue. */
-export interface Holding {
-  /** The loop has ended: give it back, and call nobody. */
-  letGo(): void;
-}
-
-type OnRecord = (words: Uint32Array, at: number) => void;
-type OnError = (error: KeventError) => void;
 
 /**
  * An event loop: a queue, and the handles its events go to.
@@ -70,39 +106,66 @@ type OnError = (error: KeventError) => void;
  * await new Promise<void>((resolve) => timer.start(() => resolve(), 1));
  * ```
  */
-export class Loop implements Disposable {
+export class Loop implements Disposable, AsyncDisposable {
   /** The queue below. Its `user` words belong to the loop. */
   readonly queue: Queue;
   /** What the runtime offers. */
   readonly host: Host;
   /** The native library. */
   readonly library: Library;
+  /** Which handle the queue's events go to; for handles. */
+  readonly slots = new Slots();
+  /** The phases whose handles are called in each round; for handles. */
+  readonly phases = { idle: new Phase(), prepare: new Phase(), check: new Phase() } as const;
+  /** All timers; for handles and adapters. */
+  readonly timers: Timers;
+  /** All immediates; for adapters. */
+  readonly immediates: Immediates;
   readonly #attached: boolean;
   readonly #ring: RingReader;
-  readonly #slots: (Slot | undefined)[] = [];
-  readonly #onRecord: (OnRecord | undefined)[] = [];
-  readonly #onError: (OnError | undefined)[] = [];
-  readonly #freeSlots: number[] = [];
+  readonly #handles = new Set<Handle>();
   // Run once the changes written so far are applied.
   readonly #applied: (() => void)[] = [];
-  // Descriptors of handles that nobody closed must not outlive the loop.
-  readonly #holdings = new Set<Holding>();
+  readonly #closing: (() => void)[] = [];
   // Errors of changes, told with the next events rather than in the midst of somebody's call.
   readonly #broken: Broken[] = [];
-  readonly #wakeUp: () => void;
+  // The place of the one native timer that stands for all of `timers`.
+  readonly #timerSlot: Slot;
+  readonly #kernelClock: Clock;
+  readonly #call = (callback: () => void): boolean => this.#guardedCall(callback);
+  #armedNs = Infinity;
+  // A timer came that is due before the kernel would tell.
+  #sooner = false;
+  #wokenNs = 0;
+  #spacingNs = 0;
+  #nowNs = 0;
   // No wake-up could be opened yet, and that was told.
   #deaf = false;
   #wake: Wake | undefined;
   #wakeFd = -1;
+  #wakeRef = false;
   #refs = 0;
   // Records in the ring that `consume` has not seen, as the last turn counted them.
   #waiting = 0;
-  // Whether a wake-up byte was asked for and nothing was there.
+  // Whether a wake-up byte was asked for and nothing was there, and since when.
   #asleep = false;
-  #scheduled = false;
+  #asleepNs = 0;
+  // The runtime will call: in the microtask phase, or after a turn of its own.
+  #microtask = false;
+  #macrotask = false;
   #running = false;
+  #failed = false;
   #stopped = false;
   #closed = false;
+  #gone: Promise<void> | undefined;
+  // Driven by `drive`: how long a wait is, how many more may bring nothing, and whom to tell.
+  #lingerNs = 0;
+  #lingers = 0;
+  #driven: ((alive: boolean) => void) | undefined;
+  #turns = 0;
+  #events = 0;
+  #idleNs = 0;
+  #ringHigh = 0;
 
   /**
    * @param options How to make it.
@@ -124,12 +187,31 @@ export class Loop implements Disposable {
       throw new KeventError("make loop", "argument", "EINVAL", "a loop needs a ring in its memory");
     }
     this.#ring = this.queue.ring;
-    this.#wakeUp = () => this.#attend();
+    this.#kernelClock = this.queue.clock();
+    this.timers = new Timers(host, this.#kernelClock, {
+      retain: () => this.retain(),
+      release: () => this.release(),
+      sooner: () => this.#timerIsSooner(),
+      fail: (error) => this.#fail(error),
+    });
+    this.immediates = new Immediates({
+      retain: () => this.retain(),
+      release: () => this.release(),
+      waiting: () => this.#attendLater(),
+    });
+    this.#timerSlot = this.slots.open({
+      onRecord: () => this.#armedNs = Infinity,
+      // Timers are looked at in each round anyway; without the kernel's word it must be soon.
+      onError: () => this.#armedNs = Infinity,
+    });
+    this.updateTime();
   }
 
-  /** Whether a ref'd handle is active. */
+  // --- what it is -----------------------------------------------------------------------------
+
+  /** Whether a ref'd handle, timer or immediate waits, or a `close` has not been told. */
   get alive(): boolean {
-    return this.#refs > 0;
+    return !this.#closed && this.#refs + this.#closing.length > 0;
   }
 
   /** Whether `close` was called. */
@@ -137,47 +219,93 @@ export class Loop implements Disposable {
     return this.#closed;
   }
 
+  /** Nanoseconds on the loop's clock, when the present round began; as `uv_now`. */
+  get now(): number {
+    return this.#nowNs;
+  }
+
+  /** Reads the clock anew. @returns Nanoseconds. */
+  updateTime(): number {
+    return this.#nowNs = this.timers.clock.now();
+  }
+
+  /** What its timers go by: the kernel's clock, or a `ManualClock` for tests. */
+  get clock(): Clock {
+    return this.timers.clock;
+  }
+
+  /** What is left of each timer stays as it is. `undefined` is the kernel's clock again. */
+  set clock(clock: Clock | undefined) {
+    this.#checkOpen("change clock");
+    const { timers } = this;
+    if (timers.clock instanceof ManualClock) timers.clock.attach(undefined);
+    timers.clock = clock ?? this.#kernelClock;
+    if (clock instanceof ManualClock) {
+      clock.attach({ nextDeadline: () => timers.nextDeadline(), fire: () => this.#fire() });
+    }
+    this.updateTime();
+    this.#timerIsSooner();
+  }
+
   /**
-   * Opens a place for a handle.
+   * Calls back with each handle that was not closed, in the order in which they were made.
    *
-   * @param onRecord Called with each event whose `user` is the slot's index and generation: the
-   * memory and the index of the record's first word, valid during the call.
-   * @param onError Called when the kernel refuses one of its changes.
-   * @returns The slot.
-   * @throws {KeventError} EBADF after `close`.
+   * @param visit May close handles.
    */
-  open(onRecord: OnRecord, onError: OnError): Slot {
+  walk(visit: (handle: Handle) => void): void {
+    for (const handle of [...this.#handles]) visit(handle);
+  }
+
+  /** @returns What the loop did so far. */
+  metrics(): LoopMetrics {
+    const { counters } = this.queue.info();
+    return {
+      idleNs: this.#idleNs,
+      turns: this.#turns,
+      events: this.#events,
+      timers: this.timers.fired,
+      immediates: this.immediates.ran,
+      ringHigh: this.#ringHigh,
+      losses: counters["lost"] ?? 0,
+      delays: this.timers.delays.read(),
+    };
+  }
+
+  /** @returns What the loop is and did. */
+  info(): LoopInfo {
+    return {
+      mode: this.#attached ? "attached" : "driven",
+      alive: this.alive,
+      handles: this.#handles.size,
+      timers: this.timers.count,
+      immediates: this.immediates.size,
+      metrics: this.metrics(),
+      queue: this.queue.info(),
+    };
+  }
+
+  // --- for handles ----------------------------------------------------------------------------
+
+  /** A handle was made. */
+  enter(handle: Handle): void {
     this.#checkOpen("open handle");
-    const index = this.#freeSlots.pop() ?? this.#slots.length;
-    // The generation goes on where the last tenant stopped: its late events must not match.
-    const slot = this.#slots[index] ?? { index, generation: 0 };
-    this.#slots[index] = slot;
-    this.renew(slot);
-    this.#onRecord[index] = onRecord;
-    this.#onError[index] = onError;
-    return slot;
+    this.#handles.add(handle);
+  }
+
+  /** A handle was closed. */
+  leave(handle: Handle): void {
+    this.#handles.delete(handle);
   }
 
   /**
-   * Starts a new generation: events of older registrations are dropped.
+   * Calls back in the closing phase of the next round.
    *
-   * @param slot The handle's place.
+   * @param callback Called outside of any async context.
    */
-  renew(slot: Slot): void {
-    slot.generation = (slot.generation + 1) >>> 0;
-  }
-
-  /**
-   * Gives a place back. Its registrations must have been removed.
-   *
-   * @param slot The handle's place.
-   */
-  free(slot: Slot): void {
-    if (this.#onRecord[slot.index] === undefined) return;
-    this.renew(slot);
-    this.#onRecord[slot.index] = undefined;
-    this.#onError[slot.index] = undefined;
-    this.#freeSlots.push(slot.index);
+  afterClose(callback: () => void): void {
+    if (this.#closed) return;
+    this.#closing.push(callback);
+    this.#changed();
   }
 
   /**
@@ -218,7 +346,7 @@ export class Loop implements Disposable {
   remove(slot: Slot, type: number, id0: number, id1: number): void {
     if (this.#closed) return;
     this.queue.remove(type, id0, id1, slot.index, slot.generation);
-    this.renew(slot);
+    this.slots.renew(slot);
     this.#changed();
   }
 
@@ -268,71 +396,103 @@ export class Loop implements Disposable {
     this.#changed();
   }
 
-  /**
-   * Ties something to the end of the loop, until `unhold`.
-   *
-   * @param holding What must let go when the loop ends.
-   */
-  hold(holding: Holding): void {
-    this.#holdings.add(holding);
-  }
-
-  /** Ends what `hold` began. */
-  unhold(holding: Holding): void {
-    this.#holdings.delete(holding);
-  }
-
   /** Counts a reason for the process to live. */
   retain(): void {
-    if (++this.#refs !== 1) return;
-    if (this.#wake === undefined) this.#changed();
-    else this.#wake.ref();
+    if (++this.#refs === 1) this.#changed();
   }
 
   /** Takes a reason back. */
   release(): void {
-    if (--this.#refs === 0) this.#wake?.unref();
+    if (--this.#refs === 0) this.#changed();
   }
 
+  // --- driven ---------------------------------------------------------------------------------
+
   /**
-   * Moves the loop by hand, blocking. The runtime's own timers and sockets wait meanwhile.
+   * Moves the loop by hand, blocking, as `uv_run`. Microtasks and ticks run between callbacks; the
+   * runtime's own timers and sockets wait until it returns.
    *
-   * @param mode `"default"` until no ref'd handle is active or `stop` is called, `"once"` for one
-   * wait, `"nowait"` for what is ready now. Default `"default"`.
-   * @returns Whether a ref'd handle is still active.
+   * @param mode `"default"` until nothing is alive or `stop` is called, `"once"` for one round, which
+   * waits if nothing is ready, `"nowait"` for one round of what is ready. Default `"default"`.
+   * @returns Whether something is still alive.
    * @throws {KeventError} EBUSY from within a callback, EBADF after `close`.
    */
   run(mode: RunMode = "default"): boolean {
     this.#checkOpen("run loop");
-    if (this.#running) {
-      throw new KeventError("run loop", "run", "EBUSY", "a callback of this loop is running");
-    }
+    this.#checkIdle("run loop");
+    this.#guarded(() => {
+      if (mode === "default" && this.#goesOn()) this.#runTimers();
+      while (this.#goesOn()) {
+        this.#round(mode === "nowait" ? 0 : Infinity, 0);
+        if (mode !== "default") break;
+      }
+    });
     this.#stopped = false;
-    do this.#round(mode !== "nowait"); while (mode === "default" && this.#goesOn());
     if (!this.#closed) this.#changed();
     return this.alive;
+  }
+
+  /**
+   * Moves the loop and waits in its own call while events keep coming, which spares the runtime's
+   * sleep and wake-up; the runtime gets a turn after each round. For programs whose work comes
+   * mostly through this loop. Needs an attached loop.
+   *
+   * @param lingerNs Nanoseconds to wait in our call each time; the runtime's own events are late by
+   * so much. Default 200,000.
+   * @returns Whether something is still alive: resolves when nothing is, or after `stop`.
+   * @throws {KeventError} EBUSY when it is driven already, EINVAL on a loop that is not attached.
+   */
+  drive(lingerNs: number = LINGER_NS_DEFAULT): Promise<boolean> {
+    this.#checkOpen("drive loop");
+    if (!this.#attached || !(lingerNs > 0 && lingerNs <= 1e9)) {
+      const detail = this.#attached
+        ? `lingerNs must be from 1 to 1e9, not ${String(lingerNs)}`
+        : "the loop is not attached: use run";
+      throw new KeventError("drive loop", "drive", "EINVAL", detail);
+    }
+    if (this.#driven !== undefined) {
+      throw new KeventError("drive loop", "drive", "EBUSY", "it is driven already");
+    }
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#driven = resolve;
+    this.#lingerNs = lingerNs;
+    this.#lingers = LINGERS_MAX;
+    this.#attendLater();
+    return promise;
+  }
+
+  /** Ends `run` or `drive` after the present round; before them, the next one. It can go on later. */
+  stop(): void {
+    this.#stopped = true;
+    if (this.#driven !== undefined) this.#attendLater();
   }
 
   #goesOn(): boolean {
     return this.alive && !this.#stopped && !this.#closed;
   }
 
-  #round(mayWait: boolean): void {
-    this.#guarded(() => {
-      const idle = this.#waiting === 0 && this.#broken.length === 0;
-      this.#turn(mayWait && idle && this.alive ? -1 : 0, 0);
-      this.#dispatch(this.#waiting);
-    });
+  /** Ends `drive` when there is nothing more to drive. */
+  #endDrive(): void {
+    if (this.#driven === undefined || this.#goesOn()) return;
+    const resolve = this.#driven;
+    this.#driven = undefined;
+    this.#lingerNs = 0;
+    this.#stopped = false;
+    resolve(this.alive);
   }
 
-  /** Ends `run` after the round that runs now. */
-  stop(): void {
-    this.#stopped = true;
+  // --- the end --------------------------------------------------------------------------------
+
+  /**
+   * Ends the loop: no callback runs afterwards, and nothing of it keeps the process alive.
+   *
+   * @returns Resolves when neither the kernel nor the runtime holds anything of it.
+   */
+  close(): Promise<void> {
+    return this.#gone ??= this.#end();
   }
 
-  /** Ends the loop: no callback runs afterwards, and nothing of it keeps the process alive. */
-  close(): void {
-    if (this.#closed) return;
+  #end(): Promise<void> {
     try {
       // Descriptors of handles that were closed must not outlive the loop.
       this.apply();
@@ -343,20 +503,230 @@ export class Loop implements Disposable {
     this.#closed = true;
     this.#refs = 0;
     this.#waiting = 0;
-    this.#wake?.close();
+    this.timers.end();
+    this.immediates.end();
+    this.#closing.length = 0;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (this.#wake === undefined) resolve();
+    else this.#wake.close(resolve);
+    // Now the kernel holds nothing of the queue any more.
     this.queue.close();
-    for (const holding of this.#holdings) holding.letGo();
-    this.#holdings.clear();
+    for (const handle of this.#handles) handle.letGo();
+    this.#handles.clear();
+    this.#endDrive();
+    return promise;
+  }
+
+  /** The same as `close`, without waiting. */
+  [Symbol.dispose](): void {
+    void this.close();
   }
 
   /** The same as `close`. */
-  [Symbol.dispose](): void {
-    this.close();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #checkOpen(operation: string): void {
     if (this.#closed) throw new KeventError(operation, "loop", "EBADF", "the loop is closed");
   }
+
+  /** Callbacks that ran callbacks would see a loop in the midst of a round. */
+  #checkIdle(operation: string): void {
+    if (!this.#running) return;
+    throw new KeventError(operation, "run", "EBUSY", "a callback of this loop is running");
+  }
+
+  // --- a round --------------------------------------------------------------------------------
+
+  /**
+   * One round, in the order of `uv_run`, whoever moves the loop. docs/design.md names the phases.
+   *
+   * @param timeoutNs The longest wait; there is none while something else is to do.
+   * @param flags `KEVENT_TURN_ARM` to ask for a wake-up instead of waiting.
+   */
+  #round(timeoutNs: number, flags: number): void {
+    this.#failed = false;
+    this.#tellBroken();
+    this.phases.idle.run(this.#call);
+    this.phases.prepare.run(this.#call);
+    if (!this.#closed) this.#poll(timeoutNs, flags);
+    this.phases.check.run(this.#call);
+    this.immediates.run(this.#callbacksMax(), (one) => this.#call(() => one.onImmediate()));
+    for (const callback of this.#closing.splice(0)) this.#call(callback);
+    this.#runTimers();
+  }
+
+  /** Without a checkpoint only the runtime's own turn drains microtasks between two callbacks. */
+  #callbacksMax(): number {
+    return this.host.checkpoint === undefined ? 1 : CALLBACKS_MAX;
+  }
+
+  #runTimers(): void {
+    if (this.#closed) return;
+    this.timers.run(this.#callbacksMax());
+    this.updateTime();
+  }
+
+  /** A manual clock has moved. */
+  #fire(): number {
+    this.#checkIdle("advance clock");
+    let count = 0;
+    this.#guarded(() => {
+      count = this.timers.run(this.#callbacksMax());
+      this.updateTime();
+    });
+    if (!this.#closed) this.#changed();
+    return count;
+  }
+
+  #poll(timeoutNs: number, flags: number): void {
+    if (this.#waiting === 0) this.#turn(timeoutNs, flags);
+    this.#dispatch(Math.min(this.#waiting, this.#callbacksMax()));
+  }
+
+  /** Whether a wait would keep something waiting. */
+  #busy(): boolean {
+    return this.#broken.length + this.#closing.length + this.immediates.size +
+            this.phases.idle.size > 0 || !this.#goesOn();
+  }
+
+  /** Instead of a wait, a manual clock goes to the next timer: nobody else could move it meanwhile. */
+  #jumps(): boolean {
+    const { clock, timers } = this;
+    if (!(clock instanceof ManualClock) || timers.nextDeadline() === Infinity) return false;
+    clock.moveTo(timers.nextDeadline());
+    return true;
+  }
+
+  #turn(timeoutNs: number, flags: number): void {
+    const waits = timeoutNs > 0 && !this.#busy() && !this.#jumps();
+    this.#armTimer(flags === 0);
+    const beganNs = waits ? this.#kernelClock.now() : 0;
+    this.#waiting = this.queue.turn(waits ? timeoutNs : 0, flags);
+    this.#turns++;
+    this.updateTime();
+    if (waits) this.#idleNs += this.#kernelClock.now() - beganNs;
+    if (this.#waiting > this.#ringHigh) this.#ringHigh = this.#waiting;
+    // Armed only when nothing came; and errors must be told before the sleep.
+    this.#asleep = flags === KEVENT_TURN_ARM && this.#waiting + this.#broken.length === 0;
+    if (this.#asleep) this.#asleepNs = this.#kernelClock.now();
+    if (this.#applied.length > 0) this.#tellApplied();
+  }
+
+  #tellApplied(): void {
+    for (const callback of this.#applied.splice(0)) callback();
+  }
+
+  /**
+   * Hands records to their handles. The queue reuses their slots with the next turn, not before,
+   * so a handle may read its record until it returns.
+   */
+  #dispatch(count: number): void {
+    const ring = this.#ring;
+    const { words } = ring;
+    const { checkpoint } = this.host;
+    for (let left = count; left > 0 && !this.#closed && !this.#failed; left--) {
+      const at = ring.consume();
+      this.#waiting--;
+      const tenant = this.slots.tenant(words[at + USER_0]!, words[at + USER_1]!);
+      if (tenant === undefined) continue;
+      this.#events++;
+      try {
+        if ((words[at + RET_FLAGS]! & KEVENT_RET_BROKEN) === 0) tenant.onRecord(words, at);
+        else tenant.onError(brokenError(words, at, "watch"));
+      } catch (error) {
+        this.#fail(error);
+      }
+      checkpoint?.();
+    }
+  }
+
+  /** Calls a callback; whether it came back. */
+  #guardedCall(callback: () => void): boolean {
+    if (this.#closed) return false;
+    let fine = true;
+    try {
+      callback();
+    } catch (error) {
+      fine = false;
+      this.#fail(error);
+    }
+    this.host.checkpoint?.();
+    return fine;
+  }
+
+  /** A callback threw: the runtime gets a turn to end the process, or to go on, before the next. */
+  #fail(error: unknown): void {
+    this.#failed = true;
+    this.host.report(error);
+  }
+
+  /**
+   * The queue refused a change. Where the generation has moved on it was a removal, and what it
+   * named was gone already: that is no news to anybody.
+   */
+  #refused(words: Uint32Array, at: number): void {
+    const index = words[at + USER_0]!;
+    const generation = words[at + USER_1]!;
+    if (this.slots.tenant(index, generation) === undefined) return;
+    this.#broken.push({ index, generation, error: brokenError(words, at, "start") });
+  }
+
+  #tellBroken(): void {
+    if (this.#broken.length === 0) return;
+    for (const { index, generation, error } of this.#broken.splice(0)) {
+      this.#call(() => this.slots.tenant(index, generation)?.onError(error));
+    }
+  }
+
+  // --- time -----------------------------------------------------------------------------------
+
+  #timerIsSooner(): void {
+    this.#sooner = true;
+    this.#changed();
+  }
+
+  /**
+   * Tells the kernel of the first deadline. One that is too early is left as it is, unless somebody
+   * waits for nothing else: it costs one look.
+   */
+  #armTimer(exactly: boolean): void {
+    this.#sooner = false;
+    const first = this.clock === this.#kernelClock ? this.timers.nextDeadline() : Infinity;
+    const next = Math.ceil(exactly ? first : this.#spaced(first));
+    if (next === this.#armedNs || (next > this.#armedNs && !exactly)) return;
+    const { queue } = this;
+    const { index, generation } = this.#timerSlot;
+    if (this.#armedNs !== Infinity) {
+      const seconds = Math.floor(this.#armedNs / 1e9);
+      queue.remove(KEVENT_TIMER, seconds, this.#armedNs - seconds * 1e9, index, generation);
+      this.slots.renew(this.#timerSlot);
+    }
+    // Later than the library can say is never.
+    this.#armedNs = next < DEADLINE_NS_MAX ? next : Infinity;
+    this.timers.looksAt(this.#armedNs);
+    if (this.#armedNs === Infinity) return;
+    const seconds = Math.floor(next / 1e9);
+    const kinds = KEVENT_TIMER_FIRED | KEVENT_TIMER_ABSOLUTE;
+    const flags = KEVENT_REQ_ONESHOT | KEVENT_REQ_ALWAYS_QUEUE;
+    const { generation: present } = this.#timerSlot;
+    queue.add(KEVENT_TIMER, seconds, next - seconds * 1e9, kinds, flags, index, present);
+  }
+
+  /** Puts wake-ups off that would come too close to each other for the number of timers there are. */
+  #spaced(first: number): number {
+    if (first === Infinity) return first;
+    const pressed = this.timers.count > CROWD && first < this.#wokenNs + WAKE_GAP_NS;
+    if (pressed) {
+      this.#spacingNs = Math.min(Math.max(this.#spacingNs * 2, SPACING_NS_MIN), SPACING_NS_MAX);
+    } else if (this.#spacingNs > 0) {
+      this.#spacingNs = this.#spacingNs > SPACING_NS_MIN ? this.#spacingNs / 2 : 0;
+    }
+    return Math.max(first, this.#wokenNs + this.#spacingNs);
+  }
+
+  // --- attached -------------------------------------------------------------------------------
 
   /**
    * Opens what the runtime wakes us by. Only in a turn of our own: Bun drains the microtasks on
@@ -365,9 +735,8 @@ export class Loop implements Disposable {
   #openWake(): void {
     if (this.#wakeFd >= 0) return;
     this.#wakeFd = this.queue.openWake();
-    this.#wake = this.host.wake(this.#wakeFd, this.#wakeUp);
-    if (this.#closed) this.#wake.close();
-    else if (this.#refs > 0) this.#wake.ref();
+    this.#wake = this.host.wake(this.#wakeFd, () => this.#attend());
+    if (this.#closed) this.#wake.close(() => {});
   }
 
   /** Without a descriptor for it nothing could wake us: told once, tried again until there is one. */
@@ -385,48 +754,84 @@ export class Loop implements Disposable {
 
   /** A change was written: it must reach the kernel before the runtime sleeps. */
   #changed(): void {
-    if (!this.#attached || this.#running || this.#scheduled) return;
-    this.#scheduled = true;
+    if (!this.#attached || this.#running || this.#microtask || this.#closed) return;
+    this.#microtask = true;
     this.host.microtask(() => {
-      this.#scheduled = false;
+      this.#microtask = false;
       if (!this.#closed && !this.#running) this.#settle();
     });
   }
 
-  /** Applies changes; then either events wait and get a turn of their own, or the loop sleeps. */
+  /** Applies changes; then either something waits and gets a round of its own, or the loop sleeps. */
   #settle(): void {
-    if (!this.#openWakeOrRetry()) return;
-    if (this.#waiting === 0) this.#turnOrReport();
-    if (!this.#asleep) this.#attendLater();
+    if (!this.#openWakeOrRetry() || this.#closed) return;
+    if (this.#waiting === 0 && !this.#kernelKnows()) this.#guardedTurn();
+    this.#updateRef();
+    if (!this.#settled()) this.#attendLater();
+  }
+
+  /** Whether a wake-up was asked for, and nothing was changed since. */
+  #kernelKnows(): boolean {
+    return this.#asleep && !this.#sooner && this.queue.pending + this.#applied.length === 0;
+  }
+
+  /** Whether nothing is to do until somebody wakes us. */
+  #settled(): boolean {
+    return this.#kernelKnows() &&
+      this.#broken.length + this.#closing.length + this.immediates.size +
+            this.phases.idle.size === 0;
+  }
+
+  /** The process lives as long as something of ours that is ref'd waits. */
+  #updateRef(): void {
+    const ref = this.#refs > 0;
+    if (this.#closed || this.#wake === undefined || ref === this.#wakeRef) return;
+    this.#wakeRef = ref;
+    if (ref) this.#wake.ref();
+    else this.#wake.unref();
   }
 
   #attendLater(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
+    if (!this.#attached || this.#macrotask || this.#running || this.#closed) return;
+    this.#macrotask = true;
     this.host.macrotask(() => {
-      this.#scheduled = false;
+      this.#macrotask = false;
       this.#attend();
     }, this.alive);
   }
 
-  /** The runtime woke us: dispatch, turn after turn, until one brings nothing or it is enough. */
+  /** The runtime called: round after round, until one brings nothing or it is enough. */
   #attend(): void {
     if (this.#closed || this.#running) return;
+    this.#wokenNs = this.#kernelClock.now();
+    if (this.#asleep) this.#idleNs += this.#wokenNs - this.#asleepNs;
+    this.#asleep = false;
     this.#guarded(() => {
-      for (let turns = 0; turns < TURNS_MAX && !this.#closed; turns++) {
-        if (this.#waiting === 0) this.#turnOrReport();
-        if (this.#asleep || !this.#dispatchSome()) return;
+      this.#failed = false;
+      // Woken for a timer mostly: it need not wait for a native turn.
+      this.#runTimers();
+      for (let rounds = 0; rounds < ROUNDS_MAX && !this.#failed && !this.#closed; rounds++) {
+        if (!this.#attachedRound()) break;
       }
     });
-    if (!this.#asleep && !this.#closed) this.#attendLater();
+    this.#endDrive();
+    this.#updateRef();
+    if (!this.#settled()) this.#attendLater();
   }
 
-  /** @returns Whether another turn may follow before the runtime gets one. */
-  #dispatchSome(): boolean {
-    // Without a checkpoint only the runtime's own turn drains microtasks between two callbacks.
-    const checkpoint = this.host.checkpoint !== undefined;
-    this.#dispatch(checkpoint ? this.#waiting : Math.min(this.#waiting, 1));
-    return checkpoint;
+  /** @returns Whether another round may follow before the runtime gets a turn. */
+  #attachedRound(): boolean {
+    const before = this.#events;
+    const lingers = this.#driven !== undefined && this.#lingers > 0;
+    try {
+      if (lingers) this.#round(this.#lingerNs, 0);
+      else this.#round(0, KEVENT_TURN_ARM);
+    } catch (error) {
+      this.#queueIsGone(error);
+    }
+    if (this.#events > before) this.#lingers = LINGERS_MAX;
+    else if (lingers) this.#lingers--;
+    return !lingers && !this.#settled() && this.host.checkpoint !== undefined;
   }
 
   #guarded(body: () => void): void {
@@ -438,71 +843,18 @@ export class Loop implements Disposable {
     }
   }
 
-  #turnOrReport(): void {
+  #guardedTurn(): void {
     try {
       this.#turn(0, KEVENT_TURN_ARM);
     } catch (error) {
-      // The queue is gone; nothing will come any more.
-      this.#asleep = true;
-      this.host.report(error);
+      this.#queueIsGone(error);
     }
   }
 
-  #turn(timeoutNs: number, flags: number): void {
-    this.#waiting = this.queue.turn(timeoutNs, flags);
-    // Armed only when nothing came; and errors must be told before the sleep.
-    this.#asleep = flags === KEVENT_TURN_ARM && this.#waiting + this.#broken.length === 0;
-    if (this.#applied.length > 0) this.#tellApplied();
-  }
-
-  #tellApplied(): void {
-    for (const callback of this.#applied.splice(0)) callback();
-  }
-
-  /**
-   * Hands records to their handles. The queue reuses their slots with the next turn, not before,
-   * so a handle may read its record until it returns.
-   */
-  #dispatch(count: number): void {
-    if (this.#broken.length > 0) this.#tellBroken();
-    const ring = this.#ring;
-    const { words } = ring;
-    const { checkpoint } = this.host;
-    for (let left = count; left > 0 && !this.#closed; left--) {
-      const at = ring.consume();
-      this.#waiting--;
-      const index = words[at + USER_0]!;
-      if (this.#slots[index]?.generation !== words[at + USER_1]) continue;
-      try {
-        if ((words[at + RET_FLAGS]! & KEVENT_RET_BROKEN) === 0) this.#onRecord[index]?.(words, at);
-        else this.#onError[index]?.(brokenError(words, at, "watch"));
-      } catch (error) {
-        this.host.report(error);
-      }
-      checkpoint?.();
-    }
-  }
-
-  /**
-   * The queue refused a change. Where the generation has moved on it was a removal, and what it
-   * named was gone already: that is no news to anybody.
-   */
-  #refused(words: Uint32Array, at: number): void {
-    const index = words[at + USER_0]!;
-    const generation = words[at + USER_1]!;
-    if (this.#slots[index]?.generation !== generation) return;
-    this.#broken.push({ index, generation, error: brokenError(words, at, "start") });
-  }
-
-  #tellBroken(): void {
-    for (const { index, generation, error } of this.#broken.splice(0)) {
-      if (this.#slots[index]?.generation !== generation) continue;
-      try {
-        this.#onError[index]?.(error);
-      } catch (thrown) {
-        this.host.report(thrown);
-      }
-      this.host.checkpoint?.();
-    }
+  /** Nothing will come any more. */
+  #queueIsGone(error: unknown): void {
+    this.#tellApplied();
+    this.#asleep = true;
+    this.host.report(error);
   }
 }

@@ -1,7 +1,8 @@
 import { KEVENT_POLL, KEVENT_REQ_ONESHOT } from "../ffi/abi.ts";
 import { checkWhole } from "../ffi/errors.ts";
 import { EVENT } from "../ffi/record.ts";
-import { Handle } from "./handle.ts";
+import { bind } from "./host.ts";
+import { Watcher } from "./watcher.ts";
 import type { Loop } from "./loop.ts";
 
 /**
@@ -32,7 +33,7 @@ import type { Loop } from "./loop.ts";
  * if ((event & KEVENT_POLL_IN) === 0) throw new Error("not readable");
  * ```
  */
-export class Poll extends Handle {
+export class Poll extends Watcher {
   /** The descriptor. */
   readonly fd: number;
   #callback: (event: number) => void = () => {};
@@ -59,7 +60,7 @@ export class Poll extends Handle {
    */
   start(event: number, callback: (event: number) => void, reqFlags = 0): this {
     this.stop();
-    this.#callback = this.loop.host.bind(callback);
+    this.#callback = bind(this.loop.host, callback);
     this.#once = (reqFlags & KEVENT_REQ_ONESHOT) !== 0;
     this.loop.add(this.slot, KEVENT_POLL, this.fd, 0, event, reqFlags);
     this.setActive(true);

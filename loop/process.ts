@@ -7,7 +7,8 @@ import {
 } from "../ffi/abi.ts";
 import { checkWhole } from "../ffi/errors.ts";
 import { EVENT, RET_DATA } from "../ffi/record.ts";
-import { Handle } from "./handle.ts";
+import { bind } from "./host.ts";
+import { Watcher } from "./watcher.ts";
 
 /** How a process ended. */
 export interface ProcessEnd {
@@ -34,7 +35,7 @@ export interface ProcessEnd {
  * if (end.code !== 0 && end.code !== undefined) throw new Error(`ended with ${end.code}`);
  * ```
  */
-export class Process extends Handle {
+export class Process extends Watcher {
   #pid = 0;
   #callback: (end: ProcessEnd) => void = () => {};
 
@@ -50,7 +51,7 @@ export class Process extends Handle {
     checkWhole(pid, 1, 0x7fffffff, "start process", "pid");
     this.stop();
     this.#pid = pid;
-    this.#callback = this.loop.host.bind(callback);
+    this.#callback = bind(this.loop.host, callback);
     this.loop.add(this.slot, KEVENT_PROCESS, pid, 0, KEVENT_PROCESS_EXIT, KEVENT_REQ_ONESHOT);
     // A number belongs to the process that has it now.
     this.loop.apply();

@@ -50,6 +50,7 @@ import {
   USER_1,
 } from "../ffi/record.ts";
 import { ringBytes, RingReader } from "../ffi/ring.ts";
+import type { Clock } from "./clock.ts";
 import { currentRuntime } from "./host.ts";
 
 /**
@@ -534,6 +535,19 @@ export class Queue implements Disposable {
   info(): QueueInfo {
     this.#checkOpen("ask for info");
     return askLibrary(this.#calls, this.fd) as QueueInfo;
+  }
+
+  /**
+   * The monotonic clock as the queue sees it: its own where time is simulated, else the kernel's.
+   *
+   * @returns The clock.
+   */
+  clock(): Clock {
+    const { kevent_clock, kevent_now } = this.#calls;
+    const { fd } = this;
+    return this.info().backend === "simulated"
+      ? { now: () => kevent_clock(fd, KEVENT_CLOCK_MONOTONIC) }
+      : { now: () => kevent_now(KEVENT_CLOCK_MONOTONIC) };
   }
 
   /**

@@ -1,7 +1,8 @@
 import { KEVENT_SIGNAL, KEVENT_SIGNAL_DELIVERED } from "../ffi/abi.ts";
 import { checkWhole } from "../ffi/errors.ts";
 import { RET_DATA, RET_EXTRA } from "../ffi/record.ts";
-import { Handle } from "./handle.ts";
+import { bind } from "./host.ts";
+import { Watcher } from "./watcher.ts";
 
 /**
  * Watches a signal: signal(7). Handlers of the runtime for the same signal go on working; what the
@@ -20,7 +21,7 @@ import { Handle } from "./handle.ts";
  * if (sender !== process.pid) throw new Error(`not from here: ${sender}`);
  * ```
  */
-export class Signal extends Handle {
+export class Signal extends Watcher {
   #signal = 0;
   #callback: (count: number, pid: number) => void = () => {};
 
@@ -37,7 +38,7 @@ export class Signal extends Handle {
     checkWhole(signal, 1, 64, "start signal", "signal");
     this.stop();
     this.#signal = signal;
-    this.#callback = this.loop.host.bind(callback);
+    this.#callback = bind(this.loop.host, callback);
     this.loop.add(this.slot, KEVENT_SIGNAL, signal, 0, KEVENT_SIGNAL_DELIVERED, 0);
     // A signal that comes before would do what it does by default, such as end the process.
     this.loop.apply();

@@ -13,8 +13,9 @@ import {
 import { check, checkWhole, errorNumber, KeventError } from "../ffi/errors.ts";
 import type { Bytes, Calls } from "../ffi/library.ts";
 import { EVENT, RET_DATA, TYPE } from "../ffi/record.ts";
-import { Handle } from "./handle.ts";
-import type { Holding, Loop } from "./loop.ts";
+import { bind } from "./host.ts";
+import { Watcher } from "./watcher.ts";
+import type { Loop } from "./loop.ts";
 
 /** Connections taken in a row before other handles get their turn. */
 const ACCEPTS_MAX = 64;
@@ -89,7 +90,7 @@ export interface ConnectionHandlers {
  * if (echo !== "hello") throw new Error(echo);
  * ```
  */
-export class Server extends Handle implements Holding {
+export class Server extends Watcher {
   readonly #calls: Calls;
   #fd = -1;
   #port = 0;
@@ -128,7 +129,6 @@ export class Server extends Handle implements Holding {
     this.#fd = check(fd, operation, "kevent_sock_listen");
     this.#port = check(this.#calls.kevent_sock_port(fd), operation, "kevent_sock_port");
     this.#accept = accept;
-    this.loop.hold(this);
     this.loop.add(slot, KEVENT_SOCKET, fd, 0, KEVENT_SOCKET_ACCEPT, 0);
     this.setActive(true);
     return this;
@@ -139,12 +139,12 @@ export class Server extends Handle implements Holding {
     if (this.#fd < 0) return;
     this.loop.remove(this.slot, KEVENT_SOCKET, this.#fd, 0);
     this.loop.apply();
-    this.loop.unhold(this);
     this.letGo();
   }
 
   /** Closes the socket, which nobody watches any more. */
-  letGo(): void {
+  override letGo(): void {
+    if (this.#fd < 0) return;
     this.#calls.kevent_sock_close(this.#fd);
     this.#fd = -1;
     this.#port = 0;
@@ -184,7 +184,7 @@ export class Server extends Handle implements Holding {
 /**
  * A TCP connection. What `write` takes is sent, in order and in full, or `close` gets an error.
  */
-export class Connection extends Handle implements Holding {
+export class Connection extends Watcher {
   readonly #calls: Calls;
   #handlers: ConnectionHandlers = {};
   #fd: number;
@@ -211,7 +211,6 @@ export class Connection extends Handle implements Holding {
     this.#fd = fd;
     this.#connecting = connecting;
     this.#interest = connecting ? KEVENT_SOCKET_SEND | QUIET : KEVENT_SOCKET_RECV | QUIET;
-    loop.hold(this);
     loop.add(this.slot, KEVENT_SOCKET, fd, 0, this.#interest, 0);
     this.setActive(true);
   }
@@ -255,7 +254,7 @@ export class Connection extends Handle implements Holding {
     const { host } = this.loop;
     this.#handlers = {
       ...handlers,
-      ...(handlers.data && { data: host.bind(handlers.data.bind(handlers)) }),
+      ...(handlers.data && { data: bind(host, handlers.data.bind(handlers)) }),
     };
     return this;
   }
@@ -306,7 +305,8 @@ export class Connection extends Handle implements Holding {
   }
 
   /** Closes the socket, which nobody watches any more; `close` is not called. */
-  letGo(): void {
+  override letGo(): void {
+    if (this.#fd < 0) return;
     this.#calls.kevent_sock_close(this.#fd);
     this.#fd = -1;
     this.#unsent = [];
@@ -424,7 +424,6 @@ export class Connection extends Handle implements Holding {
     this.#fd = -1;
     this.#unsent = [];
     this.#buffered = 0;
-    this.loop.unhold(this);
     this.loop.remove(this.slot, KEVENT_SOCKET, fd, 0);
     this.loop.afterApply(() => void this.#calls.kevent_sock_close(fd));
     this.setActive(false);

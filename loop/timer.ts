@@ -1,13 +1,18 @@
-import { KEVENT_REQ_ONESHOT, KEVENT_TIMER, KEVENT_TIMER_FIRED } from "../ffi/abi.ts";
 import { KeventError } from "../ffi/errors.ts";
-import { RET_EXTRA } from "../ffi/record.ts";
 import { Handle } from "./handle.ts";
+import { bind } from "./host.ts";
+import type { Loop } from "./loop.ts";
+import type { TimerItem } from "./timers.ts";
 
 /** The longest delay: seconds are a u32. */
 const DELAY_MS_MAX = 0xffffffff * 1000;
 
+/** No period: it fires once. */
+const ONCE = 0;
+
 /**
- * A timer with a nanosecond clock: never early, once or again and again. S2-82 to S2-84.
+ * A timer with a nanosecond clock: never early, once or again and again. As `uv_timer_t`, but its
+ * periods go on from its deadlines, so it does not drift, and it says what it missed. S2-82 to S2-84.
  *
  * @example
  * ```ts
@@ -20,13 +25,34 @@ const DELAY_MS_MAX = 0xffffffff * 1000;
  * if (performance.now() - start < 2.5) throw new Error("a timer must not be early");
  * ```
  */
-export class Timer extends Handle {
-  #callback: (missed: number) => void = () => {};
-  // What the kernel was asked for, to take it back: the id is the period.
-  #seconds = 0;
-  #nanoseconds = 0;
-  #repeatMs = 0;
-  #periodic = false;
+export class Timer extends Handle implements TimerItem {
+  readonly #place: number;
+  #callback: ((missed: number) => void) | undefined;
+  #repeatNs = ONCE;
+
+  /** @param loop The loop it belongs to. */
+  constructor(loop: Loop) {
+    super(loop);
+    // Whether it keeps the process alive is counted by the handle.
+    this.#place = loop.timers.open(this, false);
+  }
+
+  /** Milliseconds between the times after the first; 0 for none. */
+  get repeat(): number {
+    return this.#repeatNs / 1e6;
+  }
+
+  /** Takes effect when it fires next, or by `again`. */
+  set repeat(repeatMs: number) {
+    checkTime(repeatMs, "repeat");
+    this.#repeatNs = toNs(repeatMs);
+  }
+
+  /** Milliseconds until it fires, as of the loop's `now`; 0 when it is due or does not wait. */
+  get dueIn(): number {
+    if (!this.active) return 0;
+    return Math.max(this.loop.timers.deadlineOf(this.#place) - this.loop.now, 0) / 1e6;
+  }
 
   /**
    * Starts it, or starts it anew.
@@ -36,15 +62,34 @@ export class Timer extends Handle {
    * @param delayMs Milliseconds until the first time; fractions count, down to a nanosecond.
    * @param repeatMs Milliseconds between the times after that; 0 for once. Default 0.
    * @returns This handle.
-   * @throws {KeventError} EINVAL for a time that is negative, not a number, or over 2^32 seconds.
+   * @throws {KeventError} EINVAL for a time that is negative, not a number, or over 2^32 seconds;
+   * EBADF when it or its loop was closed.
    */
   start(callback: (missed: number) => void, delayMs: number, repeatMs = 0): this {
     checkTime(delayMs, "delayMs");
     checkTime(repeatMs, "repeatMs");
-    this.stop();
-    this.#callback = this.loop.host.bind(callback);
-    this.#repeatMs = repeatMs;
-    this.#arm(delayMs, repeatMs > 0 && repeatMs === delayMs);
+    this.#checkUsable();
+    this.#callback = bind(this.loop.host, callback);
+    this.#repeatNs = toNs(repeatMs);
+    this.loop.timers.arm(this.#place, toNs(delayMs));
+    this.setActive(true);
+    return this;
+  }
+
+  /**
+   * Starts a repeating timer anew, from now on and with its period for a delay; does nothing to one
+   * that does not repeat. As `uv_timer_again`.
+   *
+   * @returns This handle.
+   * @throws {KeventError} EINVAL when it was never started, EBADF when it or its loop was closed.
+   */
+  again(): this {
+    this.#checkUsable();
+    if (this.#callback === undefined) {
+      throw new KeventError("start timer", "timer", "EINVAL", "it has no callback: use start");
+    }
+    if (this.#repeatNs === ONCE) return this;
+    this.loop.timers.arm(this.#place, this.#repeatNs);
     this.setActive(true);
     return this;
   }
@@ -52,31 +97,35 @@ export class Timer extends Handle {
   /** Stops it; can be started again. */
   override stop(): void {
     if (!this.active) return;
-    this.loop.remove(this.slot, KEVENT_TIMER, this.#seconds, this.#nanoseconds);
+    if (!this.loop.closed) this.loop.timers.disarm(this.#place);
     this.setActive(false);
   }
 
-  protected override onRecord(words: Uint32Array, at: number): void {
-    const missed = words[at + RET_EXTRA]!;
-    if (!this.#periodic) {
-      // Gone from the queue. First and later times may differ, so the period starts here.
-      if (this.#repeatMs > 0) this.#arm(this.#repeatMs, true);
-      else this.setActive(false);
+  /** Called by the loop. */
+  onTimer(place: number, deadlineNs: number, nowNs: number): void {
+    const period = this.#repeatNs;
+    let missed = 0;
+    if (period === ONCE) this.setActive(false);
+    else {
+      missed = Math.max(Math.floor((nowNs - deadlineNs) / period), 0);
+      this.loop.timers.armAt(place, deadlineNs + (missed + 1) * period, period);
     }
-    this.#callback(missed);
+    this.#callback!(missed);
   }
 
-  #arm(delayMs: number, periodic: boolean): void {
-    // 0 would be a timer that fires for ever at once; a nanosecond is as good.
-    const delayNs = Math.max(Math.ceil(delayMs * 1e6), 1);
-    this.#seconds = Math.floor(delayNs / 1e9);
-    this.#nanoseconds = delayNs - this.#seconds * 1e9;
-    this.#periodic = periodic;
-    const flags = periodic ? 0 : KEVENT_REQ_ONESHOT;
-    const { slot } = this;
-    this.loop.renew(slot);
-    this.loop.add(slot, KEVENT_TIMER, this.#seconds, this.#nanoseconds, KEVENT_TIMER_FIRED, flags);
+  protected override onClose(): void {
+    if (!this.loop.closed) this.loop.timers.close(this.#place);
   }
+
+  #checkUsable(): void {
+    this.checkOpen("start timer");
+    if (!this.loop.closed) return;
+    throw new KeventError("start timer", "loop", "EBADF", "the loop is closed");
+  }
+}
+
+function toNs(timeMs: number): number {
+  return Math.ceil(timeMs * 1e6);
 }
 
 function checkTime(timeMs: number, what: string): void {

@@ -6,7 +6,8 @@ import {
 } from "../ffi/abi.ts";
 import { checkWhole } from "../ffi/errors.ts";
 import { Records, RET_DATA, RET_EXTRA } from "../ffi/record.ts";
-import { Handle } from "./handle.ts";
+import { bind } from "./host.ts";
+import { Watcher } from "./watcher.ts";
 import { Queue, type SharedQueue } from "./queue.ts";
 
 /** The largest payload: 24 bits. */
@@ -35,7 +36,7 @@ export interface SharedTrigger {
  * if (payload !== 42) throw new Error("payload was lost");
  * ```
  */
-export class User extends Handle {
+export class User extends Watcher {
   #callback: (payload: number, count: number) => void = () => {};
 
   /**
@@ -46,7 +47,7 @@ export class User extends Handle {
    */
   start(callback: (payload: number, count: number) => void): this {
     this.stop();
-    this.#callback = this.loop.host.bind(callback);
+    this.#callback = bind(this.loop.host, callback);
     this.loop.add(this.slot, KEVENT_USER, 0, 0, KEVENT_USER_TRIGGERED, 0);
     // Other threads may trigger it as soon as they are told its name.
     this.loop.apply();

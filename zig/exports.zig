@@ -314,12 +314,7 @@ fn describe(fd: i32, buf: ?[*]u8, len: u32) Error!i32 {
 
 /// Nanoseconds on a clock; NaN for a clock that is none.
 pub export fn kevent_now(clock: u32) callconv(.c) f64 {
-    const id: sys.ClockId = switch (clock) {
-        abi.Clock.KEVENT_CLOCK_MONOTONIC => .monotonic,
-        abi.Clock.KEVENT_CLOCK_WALL => .wall,
-        else => return std.math.nan(f64),
-    };
-    return @floatFromInt(sys.now(id));
+    return @floatFromInt(sys.now(clockOf(clock) orelse return std.math.nan(f64)));
 }
 
 /// Steers the simulated back-end of a queue.
@@ -335,6 +330,23 @@ fn simulate(fd: i32, op: u32, value: f64) Error!i32 {
         .simulated => |*backend| return backend.steer(call.queue, op, value),
         else => return error.NOTSUP,
     }
+}
+
+/// Nanoseconds on a clock of a queue, which is its own where time is simulated; NaN for a clock that is
+/// none, a negative errno for a queue that is none.
+pub export fn kevent_clock(fd: i32, clock: u32) callconv(.c) f64 {
+    const id = clockOf(clock) orelse return std.math.nan(f64);
+    const call = Call.begin(fd, .anyone) catch |err| return @floatFromInt(negative(err));
+    defer call.end();
+    return @floatFromInt(call.queue.backend.now(id));
+}
+
+fn clockOf(clock: u32) ?sys.ClockId {
+    return switch (clock) {
+        abi.Clock.KEVENT_CLOCK_MONOTONIC => .monotonic,
+        abi.Clock.KEVENT_CLOCK_WALL => .wall,
+        else => null,
+    };
 }
 
 // --- the form LWN described ------------------------------------------------------------------

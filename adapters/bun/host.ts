@@ -17,7 +17,7 @@ interface Socket {
 interface Runtime {
   connect(options: {
     fd: number;
-    socket: { open(socket: Socket): void; data(): void; error(): void };
+    socket: { open(socket: Socket): void; data(): void; close(): void; error(): void };
   }): Promise<Socket>;
 }
 
@@ -31,10 +31,48 @@ const { connect } = (globalThis as unknown as { Bun: Runtime }).Bun;
 /** Runs a function outside of any async context: that of the load. */
 const outside = AsyncLocalStorage.snapshot();
 
+/**
+ * Whether any context was ever entered. A snapshot costs a hundred bytes, for each timer, and whether
+ * the present context is an empty one Bun tells nobody. So the ways into a context are watched until
+ * the first is taken, and are then as they were.
+ */
+let contexts = false;
+
+type Method = (...parameters: unknown[]) => unknown;
+
+const prototype = AsyncLocalStorage.prototype as unknown as Record<string, Method | undefined>;
+const ways = ["run", "enterWith", "withScope"].flatMap((name) => {
+  const native = prototype[name];
+  if (native === undefined) return [];
+  const watched = {
+    [name](this: unknown, ...parameters: unknown[]): unknown {
+      entered();
+      return Reflect.apply(native, this, parameters);
+    },
+  }[name]!;
+  return [{ name, native, watched }];
+});
+
+for (const { name, watched } of ways) replace(name, watched);
+
+function entered(): void {
+  contexts = true;
+  for (const { name, native, watched } of ways) {
+    // Whoever put theirs over ours keeps it.
+    if (prototype[name] === watched) replace(name, native);
+  }
+}
+
+/** As the native ones are: not enumerable. */
+function replace(name: string, value: Method): void {
+  Object.defineProperty(prototype, name, { value });
+}
+
 /** What Bun offers. */
 export const host: Host = {
   wake(fd: number, onWake: () => void): Wake {
     let socket: Socket | undefined;
+    let closed = (): void => {};
     outside(() => {
       // The promise settles later, but `open` has been called when `connect` returns.
       void connect(
@@ -46,6 +84,7 @@ export const host: Host = {
               opened.unref();
             },
             data: onWake,
+            close: () => closed(),
             // The other end goes away with the queue; that is not an error of anybody.
             error() {},
           },
@@ -55,7 +94,10 @@ export const host: Host = {
     return {
       ref: () => socket?.ref(),
       unref: () => socket?.unref(),
-      close: () => socket?.terminate(),
+      close(onClosed) {
+        closed = onClosed;
+        socket?.terminate();
+      },
     };
   },
 
@@ -72,7 +114,11 @@ export const host: Host = {
 
   checkpoint: drainMicrotasks,
 
-  bind: (callback) => AsyncLocalStorage.bind(callback),
+  capture: () => contexts ? AsyncLocalStorage.snapshot() : undefined,
+
+  within(context, callback, ...parameters): void {
+    (context as typeof outside)(callback, ...parameters);
+  },
 
   report: (error: unknown) => reportError(error),
 };

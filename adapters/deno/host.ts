@@ -16,13 +16,16 @@ interface Core {
   setAsyncContext?: (context: unknown) => void;
 }
 
-type Callback<Arguments extends unknown[]> = (...parameters: Arguments) => void;
+type Snapshot = ReturnType<typeof AsyncLocalStorage.snapshot>;
 
 /** The library, opened at load. */
 export const library: Library = openLibrary(dialect);
 
 const core = findCore();
-const { getAsyncContext, setAsyncContext } = core;
+// One is of no use without the other.
+const { getAsyncContext, setAsyncContext } = core.getAsyncContext && core.setAsyncContext
+  ? core
+  : {} as Core;
 // Captured at load: a program may replace these.
 const { queueMicrotask, reportError } = globalThis;
 
@@ -48,14 +51,6 @@ function outside(callback: () => void): void {
   }
 }
 
-/** Without the core's functions, by the public API, at ten times the cost. */
-function bindSlowly<Arguments extends unknown[]>(
-  callback: Callback<Arguments>,
-): Callback<Arguments> {
-  const run = AsyncLocalStorage.snapshot();
-  return (...parameters) => run(callback, ...parameters);
-}
-
 /** What Deno offers. */
 export const host: Host = {
   wake(fd: number, onWake: () => void): Wake {
@@ -73,7 +68,7 @@ export const host: Host = {
     return {
       ref: () => void socket?.ref(),
       unref: () => void socket?.unref(),
-      close: () => void socket?.destroy(),
+      close: (onClosed) => void socket?.once("close", onClosed).destroy(),
     };
   },
 
@@ -91,22 +86,20 @@ export const host: Host = {
 
   checkpoint: core.runNextTicks ?? core.runMicrotasks,
 
-  bind<Arguments extends unknown[]>(callback: Callback<Arguments>): Callback<Arguments> {
+  // Without the core's functions, by the public API, at ten times the cost.
+  capture: getAsyncContext ?? (() => AsyncLocalStorage.snapshot()),
+
+  within(context, callback, ...parameters): void {
     if (getAsyncContext === undefined || setAsyncContext === undefined) {
-      return bindSlowly(callback);
+      return (context as Snapshot)(callback, ...parameters);
     }
-    const context = getAsyncContext();
-    // Callbacks are called outside of any context, so there is nothing to restore.
-    if (context === undefined) return callback;
-    return (...parameters) => {
-      const before = getAsyncContext();
-      setAsyncContext(context);
-      try {
-        callback(...parameters);
-      } finally {
-        setAsyncContext(before);
-      }
-    };
+    const before = getAsyncContext();
+    setAsyncContext(context);
+    try {
+      callback(...parameters);
+    } finally {
+      setAsyncContext(before);
+    }
   },
 
   report(error: unknown): void {

@@ -26,7 +26,6 @@ export function startTimers(loop: Loop, seed: number): Part {
     const asked = now();
     const timer = new Timer(loop);
     timers.push(timer);
-    timer.onError = ({ message }) => void problems.push(message);
     timer.start(() => {
       const lateness = (now() - asked) / 1e6 - delayMs;
       late_ms.push(lateness);

@@ -1,0 +1,72 @@
+import { Handle } from "./handle.ts";
+import { bind } from "./host.ts";
+import type { Loop } from "./loop.ts";
+
+/** The handles that are called in one phase of each round, in the order of their start. */
+export class Phase {
+  readonly #callbacks = new Map<PhaseHandle, () => void>();
+
+  /** Handles that are active. */
+  get size(): number {
+    return this.#callbacks.size;
+  }
+
+  /** Adds a handle, at the end. */
+  add(handle: PhaseHandle, callback: () => void): void {
+    this.#callbacks.set(handle, callback);
+  }
+
+  /** Takes a handle out. */
+  delete(handle: PhaseHandle): void {
+    this.#callbacks.delete(handle);
+  }
+
+  /**
+   * Calls those that are active now. One that an earlier one stops is not called, and one that it
+   * starts has to wait for the next round.
+   *
+   * @param call Calls a callback.
+   */
+  run(call: (callback: () => void) => void): void {
+    if (this.#callbacks.size === 0) return;
+    for (const [handle, callback] of [...this.#callbacks]) {
+      if (this.#callbacks.get(handle) === callback) call(callback);
+    }
+  }
+}
+
+/** A handle that is called once in each round of its loop. */
+export abstract class PhaseHandle extends Handle {
+  readonly #phase: Phase;
+
+  /**
+   * @param loop The loop it belongs to.
+   * @param phase Where in the round.
+   */
+  constructor(loop: Loop, phase: Phase) {
+    super(loop);
+    this.#phase = phase;
+  }
+
+  /**
+   * Starts it. Starting an active one changes nothing, not even the callback.
+   *
+   * @param callback Called in each round.
+   * @returns This handle.
+   * @throws {KeventError} EBADF when it or its loop was closed.
+   */
+  start(callback: () => void): this {
+    this.checkOpen("start handle");
+    if (this.active) return this;
+    this.#phase.add(this, bind(this.loop.host, () => callback()));
+    this.setActive(true);
+    return this;
+  }
+
+  /** Stops it; can be started again. */
+  override stop(): void {
+    if (!this.active) return;
+    this.#phase.delete(this);
+    this.setActive(false);
+  }
+}

@@ -1,0 +1,357 @@
+import { KeventError } from "../ffi/errors.ts";
+
+/** Slots are numbered with 24 bits, so that number and generation of one fit into a double. */
+const SLOTS_MAX = 1 << 24;
+/** An id is `generation * SLOTS_MAX + slot`: beyond this generation it would no longer be exact. */
+const GENERATION_MAX = 2 ** 29 - 1;
+
+/** Durations whose chain is remembered; the low bits of the milliseconds choose the place. */
+const CHAINS = 4096;
+
+// One timer is half a cache line, and all that a step needs of it lies there.
+const STRIDE = 8;
+const NEXT = 0;
+const PREVIOUS = 1;
+const HEAP = 2;
+const SEQUENCE = 3;
+/** In doubles, of a stride of `STRIDE / 2`. */
+const DEADLINE = 2;
+const GENERATION = 6;
+const STATE = 7;
+
+/** In `HEAP`: behind another timer of its chain. */
+const CHAINED = -1;
+/** In `HEAP`: not scheduled. */
+const IDLE = -2;
+
+/** In `STATE`, below the flags of the owner: the chain it was put into. */
+const CHAIN_MASK = CHAINS - 1;
+/** The first bit that is the owner's to use. */
+export const FLAG_SHIFT = 12;
+
+/** Children of a node of the heap; four share a cache line. */
+const ARITY = 4;
+
+const CAPACITY_START = 256;
+
+/**
+ * The timers of a loop, by slot, without an object for any of them.
+ *
+ * Timers of one duration are due in the order in which they were started, so they stand in a chain,
+ * and only the first of a chain is in the heap of deadlines. Which chain a duration has is remembered
+ * in a table that forgets: a timer that finds its duration forgotten begins a new chain. So any mix of
+ * durations is right, and the few thousand whole milliseconds that programs use are fast. DESIGN 10.
+ *
+ * Equal deadlines go by the order of `schedule`.
+ */
+export class TimerSlab<Item> {
+  #words: Int32Array<ArrayBuffer>;
+  #doubles: Float64Array<ArrayBuffer>;
+  #capacity = CAPACITY_START;
+  /** What fires, by slot. */
+  readonly #items: (Item | undefined)[] = [];
+  #used = 0;
+  #free = -1;
+  #count = 0;
+  #sequence = 0;
+  #heapSlots = new Int32Array(CAPACITY_START);
+  // What the slot is due at, or earlier: a chain whose head was taken out keeps the place of that one
+  // until it comes up, so that taking out costs no search.
+  #heapDeadlines = new Float64Array(CAPACITY_START);
+  #heapSequences = new Int32Array(CAPACITY_START);
+  #heapLength = 0;
+  readonly #durations = new Float64Array(CHAINS).fill(-1);
+  readonly #tails = new Int32Array(CHAINS).fill(-1);
+
+  constructor() {
+    this.#words = new Int32Array(CAPACITY_START * STRIDE);
+    this.#doubles = new Float64Array(this.#words.buffer);
+  }
+
+  /** Timers that have a slot. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Grows with each `schedule`, in 32 bits that go round. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /**
+   * Takes a slot.
+   *
+   * @param item What fires.
+   * @param flags Bits of the owner, from `1 << FLAG_SHIFT` on.
+   * @returns The slot, not scheduled.
+   * @throws {KeventError} ENOMEM for more than 2^24 timers.
+   */
+  open(item: Item, flags: number): number {
+    let slot = this.#free;
+    if (slot >= 0) this.#free = this.#words[slot * STRIDE + NEXT]!;
+    else slot = this.#fresh();
+    const at = slot * STRIDE;
+    this.#words[at + HEAP] = IDLE;
+    this.#words[at + STATE] = flags;
+    this.#items[slot] = item;
+    this.#count++;
+    return slot;
+  }
+
+  #fresh(): number {
+    if (this.#used === this.#capacity) this.#grow();
+    const slot = this.#used++;
+    this.#words[slot * STRIDE + GENERATION] = 1;
+    return slot;
+  }
+
+  #grow(): void {
+    if (this.#capacity >= SLOTS_MAX) {
+      const detail = `${SLOTS_MAX} timers are pending; clear some`;
+      throw new KeventError("start timer", "timer", "ENOMEM", detail);
+    }
+    // Pages that are not written to yet take no memory, so twice as much costs nothing.
+    const words = new Int32Array(this.#capacity * 2 * STRIDE);
+    words.set(this.#words);
+    this.#words = words;
+    this.#doubles = new Float64Array(words.buffer);
+    this.#capacity *= 2;
+  }
+
+  /** Gives a slot back: its id names nothing any more. */
+  free(slot: number): void {
+    const words = this.#words;
+    const at = slot * STRIDE;
+    if (words[at + HEAP] !== IDLE) this.unschedule(slot);
+    this.#items[slot] = undefined;
+    this.#count--;
+    // A slot that has used up its generations is not used again: an old id must not name a new timer.
+    if (words[at + GENERATION]!++ === GENERATION_MAX) return;
+    words[at + NEXT] = this.#free;
+    this.#free = slot;
+  }
+
+  /** The number by which scripts name the timer in a slot. */
+  idOf(slot: number): number {
+    return this.#words[slot * STRIDE + GENERATION]! * SLOTS_MAX + slot;
+  }
+
+  /** The slot that an id names; -1 when that timer is gone, or the number never was one. */
+  slotOf(id: number): number {
+    const slot = id & (SLOTS_MAX - 1);
+    if (slot >= this.#used || this.#items[slot] === undefined) return -1;
+    return this.#words[slot * STRIDE + GENERATION]! * SLOTS_MAX + slot === id ? slot : -1;
+  }
+
+  /** What fires. */
+  itemOf(slot: number): Item {
+    return this.#items[slot]!;
+  }
+
+  /** The bits of the owner. */
+  flagsOf(slot: number): number {
+    return this.#words[slot * STRIDE + STATE]! & ~CHAIN_MASK;
+  }
+
+  /** Replaces the bits of the owner. */
+  setFlags(slot: number, flags: number): void {
+    const at = slot * STRIDE + STATE;
+    this.#words[at] = this.#words[at]! & CHAIN_MASK | flags;
+  }
+
+  /** Whether the timer waits for a deadline. */
+  isScheduled(slot: number): boolean {
+    return this.#words[slot * STRIDE + HEAP] !== IDLE;
+  }
+
+  /** What `sequence` was when the timer was scheduled. */
+  sequenceOf(slot: number): number {
+    return this.#words[slot * STRIDE + SEQUENCE]!;
+  }
+
+  /** When the timer is due. */
+  deadlineOf(slot: number): number {
+    return this.#doubles[slot * (STRIDE / 2) + DEADLINE]!;
+  }
+
+  /**
+   * Makes a timer wait. It must not wait already.
+   *
+   * @param slot The timer.
+   * @param deadlineNs When it is due.
+   * @param durationNs How long that is from its start: timers with the same are cheap.
+   */
+  schedule(slot: number, deadlineNs: number, durationNs: number): void {
+    const words = this.#words;
+    const doubles = this.#doubles;
+    const at = slot * STRIDE;
+    doubles[slot * (STRIDE / 2) + DEADLINE] = deadlineNs;
+    words[at + SEQUENCE] = this.#sequence;
+    this.#sequence = (this.#sequence + 1) | 0;
+    words[at + NEXT] = -1;
+    const chain = chainOf(durationNs);
+    words[at + STATE] = words[at + STATE]! & ~CHAIN_MASK | chain;
+    const tail = this.#tails[chain]!;
+    this.#tails[chain] = slot;
+    if (
+      tail >= 0 && this.#durations[chain] === durationNs &&
+      doubles[tail * (STRIDE / 2) + DEADLINE]! <= deadlineNs
+    ) {
+      words[tail * STRIDE + NEXT] = slot;
+      words[at + PREVIOUS] = tail;
+      words[at + HEAP] = CHAINED;
+      return;
+    }
+    this.#durations[chain] = durationNs;
+    words[at + PREVIOUS] = -1;
+    this.#push(slot, deadlineNs);
+  }
+
+  /** Takes a waiting timer out; its slot stays. */
+  unschedule(slot: number): void {
+    const words = this.#words;
+    const at = slot * STRIDE;
+    const next = words[at + NEXT]!;
+    const previous = words[at + PREVIOUS]!;
+    const heap = words[at + HEAP]!;
+    const chain = words[at + STATE]! & CHAIN_MASK;
+    words[at + HEAP] = IDLE;
+    if (this.#tails[chain] === slot) this.#tails[chain] = previous;
+    if (next >= 0) words[next * STRIDE + PREVIOUS] = previous;
+    if (heap === CHAINED) words[previous * STRIDE + NEXT] = next;
+    else if (next >= 0) {
+      this.#heapSlots[heap] = next;
+      words[next * STRIDE + HEAP] = heap;
+    } else this.#removeFromHeap(heap);
+  }
+
+  /** The timer that is due first; -1 when none waits. */
+  first(): number {
+    while (this.#heapLength > 0) {
+      const slot = this.#heapSlots[0]!;
+      const deadline = this.#doubles[slot * (STRIDE / 2) + DEADLINE]!;
+      const sequence = this.#words[slot * STRIDE + SEQUENCE]!;
+      if (this.#heapDeadlines[0] === deadline && this.#heapSequences[0] === sequence) return slot;
+      this.#sink(0, slot, deadline, sequence);
+    }
+    return -1;
+  }
+
+  /** When the first timer is due; `Infinity` when none waits. */
+  firstDeadline(): number {
+    return this.first() < 0 ? Infinity : this.#heapDeadlines[0]!;
+  }
+
+  /** Moves all deadlines: the clock they are on is another one now. */
+  shift(byNs: number): void {
+    for (let slot = 0; slot < this.#used; slot++) {
+      const at = slot * (STRIDE / 2) + DEADLINE;
+      this.#doubles[at] = this.#doubles[at]! + byNs;
+    }
+    // Order stays, but what rounding makes of sums may differ.
+    for (let at = 0; at < this.#heapLength; at++) {
+      this.#heapDeadlines[at] = this.#heapDeadlines[at]! + byNs;
+    }
+  }
+
+  /** Frees all. */
+  clear(): void {
+    for (let slot = 0; slot < this.#used; slot++) {
+      if (this.#items[slot] !== undefined) this.free(slot);
+    }
+  }
+
+  #push(slot: number, deadlineNs: number): void {
+    if (this.#heapLength === this.#heapSlots.length) this.#growHeap();
+    const sequence = this.#words[slot * STRIDE + SEQUENCE]!;
+    this.#rise(this.#heapLength++, slot, deadlineNs, sequence);
+  }
+
+  #growHeap(): void {
+    const length = this.#heapSlots.length * 2;
+    const slots = new Int32Array(length);
+    const deadlines = new Float64Array(length);
+    const sequences = new Int32Array(length);
+    slots.set(this.#heapSlots);
+    deadlines.set(this.#heapDeadlines);
+    sequences.set(this.#heapSequences);
+    this.#heapSlots = slots;
+    this.#heapDeadlines = deadlines;
+    this.#heapSequences = sequences;
+  }
+
+  #removeFromHeap(hole: number): void {
+    const last = --this.#heapLength;
+    if (hole === last) return;
+    const slot = this.#heapSlots[last]!;
+    const deadline = this.#heapDeadlines[last]!;
+    const sequence = this.#heapSequences[last]!;
+    const rises = hole > 0 && this.#before(deadline, sequence, parentOf(hole));
+    if (rises) this.#rise(hole, slot, deadline, sequence);
+    else this.#sink(hole, slot, deadline, sequence);
+  }
+
+  /** Whether a timer comes before the one at a place of the heap. */
+  #before(deadline: number, sequence: number, place: number): boolean {
+    const other = this.#heapDeadlines[place]!;
+    return deadline < other ||
+      deadline === other && ((sequence - this.#heapSequences[place]!) | 0) < 0;
+  }
+
+  #rise(from: number, slot: number, deadline: number, sequence: number): void {
+    let place = from;
+    while (place > 0) {
+      const parent = parentOf(place);
+      if (!this.#before(deadline, sequence, parent)) break;
+      this.#move(parent, place);
+      place = parent;
+    }
+    this.#put(place, slot, deadline, sequence);
+  }
+
+  #sink(from: number, slot: number, deadline: number, sequence: number): void {
+    let place = from;
+    while (true) {
+      const child = this.#leastChild(place);
+      if (child < 0 || this.#before(deadline, sequence, child)) break;
+      this.#move(child, place);
+      place = child;
+    }
+    this.#put(place, slot, deadline, sequence);
+  }
+
+  /** The first of the children of a place; -1 without. */
+  #leastChild(place: number): number {
+    const start = place * ARITY + 1;
+    const end = Math.min(start + ARITY, this.#heapLength);
+    if (start >= end) return -1;
+    let least = start;
+    for (let child = start + 1; child < end; child++) {
+      if (this.#before(this.#heapDeadlines[child]!, this.#heapSequences[child]!, least)) {
+        least = child;
+      }
+    }
+    return least;
+  }
+
+  #move(from: number, to: number): void {
+    this.#put(to, this.#heapSlots[from]!, this.#heapDeadlines[from]!, this.#heapSequences[from]!);
+  }
+
+  #put(place: number, slot: number, deadline: number, sequence: number): void {
+    this.#heapSlots[place] = slot;
+    this.#heapDeadlines[place] = deadline;
+    this.#heapSequences[place] = sequence;
+    this.#words[slot * STRIDE + HEAP] = place;
+  }
+}
+
+function parentOf(place: number): number {
+  return ((place - 1) / ARITY) | 0;
+}
+
+/** Where the chain of a duration is remembered. */
+function chainOf(durationNs: number): number {
+  // Whole milliseconds in a row must not meet. The bits that ToInt32 keeps are enough for the rest.
+  return (durationNs / 1e6) & CHAIN_MASK;
+}

@@ -1,0 +1,272 @@
+import type { Clock } from "./clock.ts";
+import { bind, type Host } from "./host.ts";
+import { DelayHistogram } from "./metrics.ts";
+import { FLAG_SHIFT, TimerSlab } from "./slab.ts";
+
+/** The process lives while the timer waits. */
+const REF = 1 << FLAG_SHIFT;
+/** What fires is a function, once. */
+const PLAIN = 2 << FLAG_SHIFT;
+
+/** What fires more than once, or has a state. */
+export interface TimerItem {
+  /**
+   * The time has come. The timer waits no longer, but has its slot: arm or close it.
+   *
+   * @param slot The timer.
+   * @param deadlineNs When it was due.
+   * @param nowNs What time it is.
+   */
+  onTimer(slot: number, deadlineNs: number, nowNs: number): void;
+}
+
+/** A function that is called once. */
+type Plain = () => void;
+
+/** What timers need of their loop. */
+export interface TimersOwner {
+  /** A reason for the process to live. */
+  retain(): void;
+  /** It is gone. */
+  release(): void;
+  /** A timer is due before the loop would look. */
+  sooner(): void;
+  /** A callback threw. */
+  fail(error: unknown): void;
+}
+
+/**
+ * The timers of a loop. Each has a slot (a number, for whoever made it) and an id (a number that
+ * names nothing any more when the timer is gone). Times are in nanoseconds of the loop's clock.
+ */
+export class Timers {
+  readonly #slab = new TimerSlab<Plain | TimerItem>();
+  readonly #host: Host;
+  readonly #owner: TimersOwner;
+  readonly #delays = new DelayHistogram();
+  #clock: Clock;
+  // Timers that wait and keep the process alive.
+  #refs = 0;
+  #fired = 0;
+  #looksAtNs = Infinity;
+  #closed = false;
+
+  /**
+   * @param host What the runtime offers.
+   * @param clock What the timers go by.
+   * @param owner Whom they keep alive, and tell.
+   */
+  constructor(host: Host, clock: Clock, owner: TimersOwner) {
+    this.#host = host;
+    this.#clock = clock;
+    this.#owner = owner;
+  }
+
+  /** What the timers go by. Another clock keeps what is left of each. */
+  get clock(): Clock {
+    return this.#clock;
+  }
+
+  set clock(clock: Clock) {
+    this.#slab.shift(clock.now() - this.#clock.now());
+    this.#clock = clock;
+  }
+
+  /** Timers that have a slot. */
+  get count(): number {
+    return this.#slab.count;
+  }
+
+  /** Timers that fired so far. */
+  get fired(): number {
+    return this.#fired;
+  }
+
+  /** How late the first timer of each pass was. */
+  get delays(): DelayHistogram {
+    return this.#delays;
+  }
+
+  /** Says when the loop looks by itself: who arms a timer that is due before tells it. */
+  looksAt(timeNs: number): void {
+    this.#looksAtNs = timeNs;
+  }
+
+  /**
+   * Calls a function once. The cheapest form: a number, and no object.
+   *
+   * @param callback Called without arguments, with the async context of this moment.
+   * @param delayNs Nanoseconds from now.
+   * @returns The id.
+   * @throws {KeventError} ENOMEM for more than 2^24 timers.
+   */
+  once(callback: Plain, delayNs: number): number {
+    const slot = this.#slab.open(bind(this.#host, callback), PLAIN | REF);
+    this.#wait(slot, REF, this.#clock.now() + delayNs, delayNs);
+    return this.#slab.idOf(slot);
+  }
+
+  /**
+   * Takes a slot for something that is armed later, and keeps the process alive then.
+   *
+   * @param item What fires.
+   * @param ref Whether it keeps the process alive. Default `true`.
+   * @returns The slot.
+   * @throws {KeventError} ENOMEM for more than 2^24 timers.
+   */
+  open(item: TimerItem, ref = true): number {
+    return this.#slab.open(item, ref ? REF : 0);
+  }
+
+  /**
+   * Makes a timer wait, from now on.
+   *
+   * @param slot The timer, waiting or not.
+   * @param delayNs Nanoseconds from now.
+   */
+  arm(slot: number, delayNs: number): void {
+    this.armAt(slot, this.#clock.now() + delayNs, delayNs);
+  }
+
+  /**
+   * Makes a timer wait for a time.
+   *
+   * @param slot The timer, waiting or not.
+   * @param deadlineNs When it is due.
+   * @param durationNs What delay it has in common with others: those of one delay are cheap.
+   */
+  armAt(slot: number, deadlineNs: number, durationNs: number): void {
+    this.disarm(slot);
+    this.#wait(slot, this.#slab.flagsOf(slot), deadlineNs, durationNs);
+  }
+
+  #wait(slot: number, flags: number, deadlineNs: number, durationNs: number): void {
+    this.#slab.schedule(slot, deadlineNs, durationNs);
+    if ((flags & REF) !== 0 && this.#refs++ === 0) this.#owner.retain();
+    if (deadlineNs < this.#looksAtNs) this.#owner.sooner();
+  }
+
+  /** Stops waiting; the timer keeps its slot. */
+  disarm(slot: number): void {
+    if (!this.#slab.isScheduled(slot)) return;
+    this.#slab.unschedule(slot);
+    if ((this.#slab.flagsOf(slot) & REF) !== 0) this.#unref();
+  }
+
+  /** Ends a timer; its id names nothing any more. */
+  close(slot: number): void {
+    this.disarm(slot);
+    this.#slab.free(slot);
+  }
+
+  /**
+   * Ends the timer that an id names.
+   *
+   * @param id What `idOf` or `once` gave.
+   * @returns Whether there was one.
+   */
+  clear(id: number): boolean {
+    const slot = this.#slab.slotOf(id);
+    if (slot < 0) return false;
+    this.close(slot);
+    return true;
+  }
+
+  /** @returns The number that names the timer outside. */
+  idOf(slot: number): number {
+    return this.#slab.idOf(slot);
+  }
+
+  /** @returns The slot that an id names, -1 when that timer is gone. */
+  slotOf(id: number): number {
+    return this.#slab.slotOf(id);
+  }
+
+  /** @returns Whether the timer waits. */
+  isArmed(slot: number): boolean {
+    return this.#slab.isScheduled(slot);
+  }
+
+  /** @returns When a timer that waits is due. */
+  deadlineOf(slot: number): number {
+    return this.#slab.deadlineOf(slot);
+  }
+
+  /** @returns Whether the timer keeps the process alive while it waits. */
+  hasRef(slot: number): boolean {
+    return (this.#slab.flagsOf(slot) & REF) !== 0;
+  }
+
+  /** Says whether the timer keeps the process alive while it waits. */
+  setRef(slot: number, ref: boolean): void {
+    const flags = this.#slab.flagsOf(slot);
+    if (ref === ((flags & REF) !== 0)) return;
+    this.#slab.setFlags(slot, flags ^ REF);
+    if (!this.#slab.isScheduled(slot)) return;
+    if (!ref) this.#unref();
+    else if (this.#refs++ === 0) this.#owner.retain();
+  }
+
+  #unref(): void {
+    if (--this.#refs === 0) this.#owner.release();
+  }
+
+  /** @returns When the first timer is due; `Infinity` when none waits. */
+  nextDeadline(): number {
+    return this.#slab.firstDeadline();
+  }
+
+  /**
+   * Runs what is due, in order, with microtasks and ticks after each. What a callback starts waits
+   * for the next pass.
+   *
+   * @param most How many at most.
+   * @returns How many ran; a callback that threw is the last.
+   */
+  run(most: number): number {
+    const slab = this.#slab;
+    let nowNs = this.#clock.now();
+    const firstNs = slab.firstDeadline();
+    if (firstNs > nowNs) return 0;
+    this.#delays.record(nowNs - firstNs);
+    const { checkpoint } = this.#host;
+    const pass = slab.sequence;
+    let count = 0;
+    let fine = true;
+    while (fine && count < most && !this.#closed) {
+      const slot = slab.first();
+      if (slot < 0 || ((slab.sequenceOf(slot) - pass) | 0) >= 0) break;
+      const deadlineNs = slab.deadlineOf(slot);
+      if (deadlineNs > nowNs && deadlineNs > (nowNs = this.#clock.now())) break;
+      fine = this.#fire(slot, deadlineNs, nowNs);
+      count++;
+      checkpoint?.();
+    }
+    this.#fired += count;
+    return count;
+  }
+
+  #fire(slot: number, deadlineNs: number, nowNs: number): boolean {
+    const slab = this.#slab;
+    const item = slab.itemOf(slot);
+    const flags = slab.flagsOf(slot);
+    if ((flags & PLAIN) !== 0) slab.free(slot);
+    else slab.unschedule(slot);
+    if ((flags & REF) !== 0) this.#unref();
+    try {
+      if ((flags & PLAIN) !== 0) (item as Plain)();
+      else (item as TimerItem).onTimer(slot, deadlineNs, nowNs);
+      return true;
+    } catch (error) {
+      this.#owner.fail(error);
+      return false;
+    }
+  }
+
+  /** Ends all. */
+  end(): void {
+    this.#closed = true;
+    this.#refs = 0;
+    this.#slab.clear();
+  }
+}
