@@ -1,4 +1,5 @@
 import {
+  KEVENT_CLOCK_WALL,
   KEVENT_REQ_ALWAYS_QUEUE,
   KEVENT_REQ_ONESHOT,
   KEVENT_RET_BROKEN,
@@ -119,6 +120,8 @@ export class Loop implements Disposable, AsyncDisposable {
   readonly phases = { idle: new Phase(), prepare: new Phase(), check: new Phase() } as const;
   /** All timers; for handles and adapters. */
   readonly timers: Timers;
+  /** The date, in nanoseconds since 1970. */
+  readonly wallClock: Clock;
   /** All immediates; for adapters. */
   readonly immediates: Immediates;
   readonly #attached: boolean;
@@ -188,6 +191,7 @@ export class Loop implements Disposable, AsyncDisposable {
     }
     this.#ring = this.queue.ring;
     this.#kernelClock = this.queue.clock();
+    this.wallClock = this.queue.clock(KEVENT_CLOCK_WALL);
     this.timers = new Timers(host, this.#kernelClock, {
       retain: () => this.retain(),
       release: () => this.release(),
@@ -266,7 +270,7 @@ export class Loop implements Disposable, AsyncDisposable {
       timers: this.timers.fired,
       immediates: this.immediates.ran,
       ringHigh: this.#ringHigh,
-      losses: counters["lost"] ?? 0,
+      losses: counters["inode_overflows"] ?? 0,
       delays: this.timers.delays.read(),
     };
   }
@@ -695,7 +699,9 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#sooner = false;
     const first = this.clock === this.#kernelClock ? this.timers.nextDeadline() : Infinity;
     const next = Math.ceil(exactly ? first : this.#spaced(first));
-    if (next === this.#armedNs || (next > this.#armedNs && !exactly)) return;
+    // What was due when we were woken has fired, though the record has not been collected.
+    const stands = next > this.#armedNs && this.#armedNs > this.#wokenNs && !exactly;
+    if (next === this.#armedNs || stands) return;
     const { queue } = this;
     const { index, generation } = this.#timerSlot;
     if (this.#armedNs !== Infinity) {

@@ -13,6 +13,7 @@ export * from "../ffi/aliases.ts";
 export { KeventError } from "../ffi/errors.ts";
 export { readRecord, type RecordFields, Records, writeRecord } from "../ffi/record.ts";
 export { ringBytes, RingReader } from "../ffi/ring.ts";
+export { Alarm, type AlarmHandlers } from "./alarm.ts";
 export { Async, sendShared } from "./async.ts";
 export { Check } from "./check.ts";
 export { type Clock, ManualClock } from "./clock.ts";
@@ -29,11 +30,21 @@ export { Poll } from "./poll.ts";
 export { Prepare } from "./prepare.ts";
 export { Process, type ProcessEnd } from "./process.ts";
 export { Queue, type QueueInfo, type QueueOptions, type SharedQueue } from "./queue.ts";
+export {
+  clearTimer,
+  refTimer,
+  setTimer,
+  sleep,
+  type SleepOptions,
+  type TimerOptions,
+  unrefTimer,
+} from "./set_timer.ts";
 export { Signal } from "./signal.ts";
 export { TimerSlab } from "./slab.ts";
 export { type Slot, Slots, type Tenant } from "./slots.ts";
 export { Connection, type ConnectionHandlers, type ListenOptions, Server } from "./socket.ts";
 export { Timer } from "./timer.ts";
+export { TimerGroup } from "./timer_group.ts";
 export { type TimerItem, Timers } from "./timers.ts";
 export { type SharedTrigger, triggerShared, User } from "./user.ts";
 export { Watcher } from "./watcher.ts";

@@ -538,16 +538,16 @@ export class Queue implements Disposable {
   }
 
   /**
-   * The monotonic clock as the queue sees it: its own where time is simulated, else the kernel's.
+   * A clock as the queue sees it: its own where time is simulated, else the kernel's.
    *
+   * @param id `KEVENT_CLOCK_MONOTONIC` (default) or `KEVENT_CLOCK_WALL`.
    * @returns The clock.
    */
-  clock(): Clock {
+  clock(id: number = KEVENT_CLOCK_MONOTONIC): Clock {
     const { kevent_clock, kevent_now } = this.#calls;
     const { fd } = this;
-    return this.info().backend === "simulated"
-      ? { now: () => kevent_clock(fd, KEVENT_CLOCK_MONOTONIC) }
-      : { now: () => kevent_now(KEVENT_CLOCK_MONOTONIC) };
+    if (this.#isSimulated()) return { now: () => kevent_clock(fd, id) };
+    return { now: () => kevent_now(id) };
   }
 
   /**
@@ -595,6 +595,10 @@ export class Queue implements Disposable {
     this.close();
   }
 
+  #isSimulated(): boolean {
+    return this.#simulated ??= this.info().backend === "simulated";
+  }
+
   #checkOpen(operation: string): void {
     // The number may belong to something else by now, so the library must not be asked.
     if (this.#closed) throw new KeventError(operation, "queue", "EBADF", "the queue is closed");
@@ -634,8 +638,7 @@ export class Queue implements Disposable {
       attempt(0, Math.ceil(timeoutNs), flags);
       return;
     }
-    this.#simulated ??= this.info().backend === "simulated";
-    if (this.#simulated) {
+    if (this.#isSimulated()) {
       // Its clock is its own, and it never sleeps.
       const seconds = endless ? -1 : Math.floor(timeoutNs / 1e9);
       attempt(seconds, endless ? 0 : Math.ceil(timeoutNs - seconds * 1e9), flags);

@@ -18,6 +18,10 @@ export interface TimerItem {
    * @param nowNs What time it is.
    */
   onTimer(slot: number, deadlineNs: number, nowNs: number): void;
+  /** It was cleared by its id, and has no slot any more. */
+  onClear?(): void;
+  /** Whether it keeps the process alive has changed. */
+  onRef?(ref: boolean): void;
 }
 
 /** A function that is called once. */
@@ -168,7 +172,9 @@ export class Timers {
   clear(id: number): boolean {
     const slot = this.#slab.slotOf(id);
     if (slot < 0) return false;
+    const item = this.#slab.itemOf(slot);
     this.close(slot);
+    if (typeof item !== "function") item.onClear?.();
     return true;
   }
 
@@ -202,6 +208,8 @@ export class Timers {
     const flags = this.#slab.flagsOf(slot);
     if (ref === ((flags & REF) !== 0)) return;
     this.#slab.setFlags(slot, flags ^ REF);
+    const item = this.#slab.itemOf(slot);
+    if (typeof item !== "function") item.onRef?.(ref);
     if (!this.#slab.isScheduled(slot)) return;
     if (!ref) this.#unref();
     else if (this.#refs++ === 0) this.#owner.retain();

@@ -1,0 +1,118 @@
+import {
+  KEVENT_TIMER,
+  KEVENT_TIMER_CLOCK_SET,
+  KEVENT_TIMER_FIRED,
+  KEVENT_TIMER_WALL,
+} from "../ffi/abi.ts";
+import { KeventError } from "../ffi/errors.ts";
+import { EVENT } from "../ffi/record.ts";
+import { bind } from "./host.ts";
+import { Watcher } from "./watcher.ts";
+
+/** The latest date: seconds are a u32. */
+const DATE_NS_MAX = 0xffffffff * 1e9;
+
+/** What an alarm tells. */
+export interface AlarmHandlers {
+  /**
+   * The date has come.
+   *
+   * @param missed How many periods went by besides.
+   */
+  fire(missed: number): void;
+  /** Somebody set the wall clock. The date stays. Default: nobody is told. */
+  clockSet?(): void;
+}
+
+/**
+ * Waits for a date of the wall clock, and follows when that clock is set: timerfd_create(2),
+ * `TFD_TIMER_CANCEL_ON_SET`.
+ *
+ * @example
+ * ```ts
+ * import { Alarm, KEVENT_CLOCK_WALL, Loop, now } from "../adapters/mod.ts";
+ *
+ * using loop = new Loop();
+ * const date = now(KEVENT_CLOCK_WALL) + 2e6;
+ * await new Promise<void>((resolve) => new Alarm(loop).start({ fire: () => resolve() }, date));
+ * ```
+ */
+export class Alarm extends Watcher {
+  #handlers: AlarmHandlers = { fire() {} };
+  #dateNs = 0;
+  #everyNs = 0;
+
+  /**
+   * Starts it, or starts it anew.
+   *
+   * @param handlers Whom to tell.
+   * @param dateNs Nanoseconds since 1970; a date that is over fires at once.
+   * @param everyNs Nanoseconds between the dates after that; 0 for once. Default 0.
+   * @returns This handle.
+   * @throws {KeventError} EINVAL for a date that is negative, not a number, or after 2106.
+   */
+  start(handlers: AlarmHandlers, dateNs: number, everyNs = 0): this {
+    checkNs(dateNs, "dateNs");
+    checkNs(everyNs, "everyNs");
+    this.stop();
+    const { host } = this.loop;
+    this.#handlers = {
+      fire: bind(host, (missed) => handlers.fire(missed)),
+      clockSet: bind(host, () => handlers.clockSet?.()),
+    };
+    this.#everyNs = everyNs;
+    this.#watch(Math.ceil(dateNs));
+    this.setActive(true);
+    return this;
+  }
+
+  /** Stops it; can be started again. */
+  override stop(): void {
+    if (!this.active) return;
+    this.#unwatch();
+    this.setActive(false);
+  }
+
+  /** A one-shot registration would not be told that the clock was set, so this one is taken back. */
+  #watch(dateNs: number): void {
+    this.#dateNs = dateNs;
+    const seconds = Math.floor(dateNs / 1e9);
+    const kinds = KEVENT_TIMER_FIRED | KEVENT_TIMER_WALL;
+    this.loop.add(this.slot, KEVENT_TIMER, seconds, dateNs - seconds * 1e9, kinds, 0);
+  }
+
+  #unwatch(): void {
+    const seconds = Math.floor(this.#dateNs / 1e9);
+    this.loop.remove(this.slot, KEVENT_TIMER, seconds, this.#dateNs - seconds * 1e9);
+  }
+
+  protected override onRecord(words: Uint32Array, at: number): void {
+    const event = words[at + EVENT]!;
+    const { fire, clockSet } = this.#handlers;
+    if ((event & KEVENT_TIMER_CLOCK_SET) !== 0) clockSet?.();
+    // The handler may have stopped it, or started it for another date.
+    if ((event & KEVENT_TIMER_FIRED) === 0 || !this.active) return;
+    const missed = this.#goOn();
+    fire(missed);
+  }
+
+  /** @returns How many dates went by besides the one that has come. */
+  #goOn(): number {
+    const date = this.#dateNs;
+    const every = this.#everyNs;
+    this.#unwatch();
+    if (every === 0) {
+      this.setActive(false);
+      return 0;
+    }
+    const missed = Math.max(Math.floor((this.loop.wallClock.now() - date) / every), 0);
+    this.#watch(Math.ceil(date + (missed + 1) * every));
+    return missed;
+  }
+}
+
+function checkNs(ns: number, what: string): void {
+  if (ns >= 0 && ns <= DATE_NS_MAX) return;
+  const detail = `${what} must be from 0 to ${DATE_NS_MAX}, not ${String(ns)}`;
+  throw new KeventError("start alarm", "argument", "EINVAL", detail);
+}

@@ -1,0 +1,225 @@
+import { KeventError } from "../ffi/errors.ts";
+import { Alarm } from "./alarm.ts";
+import { defaultLoop } from "./default.ts";
+import { bind } from "./host.ts";
+import type { Loop } from "./loop.ts";
+import type { TimerItem } from "./timers.ts";
+
+/** When a timer fires, and on what clock. Times are in nanoseconds. */
+export interface TimerOptions {
+  /** How long from now. Default: `every`, or at once. */
+  readonly after?: number;
+  /** When, instead: on the loop's clock (`loop.now`), or since 1970 on the wall clock. */
+  readonly at?: number;
+  /** Again after so long, counted from the time it was due. Default: once. */
+  readonly every?: number;
+  /**
+   * `"monotonic"`: the loop's clock, which nobody sets. `"wall"`: the date; the timer follows when it
+   * is set. Default `"monotonic"`.
+   */
+  readonly clock?: "monotonic" | "wall";
+  /** Called when the wall clock was set while the timer waits. */
+  readonly onClockSet?: () => void;
+  /** Whether the process lives while it waits. Default `true`. */
+  readonly ref?: boolean;
+  /** The loop it belongs to. Default: that of the thread. */
+  readonly loop?: Loop;
+}
+
+/** How `sleep` waits. */
+export interface SleepOptions {
+  /** Ends the sleep early: it rejects with the reason. */
+  readonly signal?: AbortSignal;
+  /** Whether the process lives while it sleeps. Default `true`. */
+  readonly ref?: boolean;
+}
+
+/** Fires again and again, from deadline to deadline. */
+class Interval implements TimerItem {
+  readonly #loop: Loop;
+  readonly #callback: (missed: number) => void;
+  readonly #everyNs: number;
+
+  constructor(loop: Loop, callback: (missed: number) => void, everyNs: number) {
+    this.#loop = loop;
+    this.#callback = bind(loop.host, callback);
+    this.#everyNs = everyNs;
+  }
+
+  onTimer(slot: number, deadlineNs: number, nowNs: number): void {
+    const every = this.#everyNs;
+    let missed = 0;
+    if (every === 0) this.#loop.timers.close(slot);
+    else {
+      missed = Math.max(Math.floor((nowNs - deadlineNs) / every), 0);
+      this.#loop.timers.armAt(slot, deadlineNs + (missed + 1) * every, every);
+    }
+    this.#callback(missed);
+  }
+}
+
+/** A timer of the wall clock: its slot is only there for the number that names it. */
+class Dated implements TimerItem {
+  readonly #alarm: Alarm;
+
+  constructor(loop: Loop, callback: (missed: number) => void, options: TimerOptions) {
+    const { after = options.every ?? 0, every = 0, onClockSet } = options;
+    const { at = loop.wallClock.now() + after } = options;
+    let slot = -1;
+    const fire = (missed: number): void => {
+      if (every === 0) {
+        loop.timers.close(slot);
+        this.#alarm.close();
+      }
+      callback(missed);
+    };
+    this.#alarm = new Alarm(loop).start({ fire, clockSet: () => onClockSet?.() }, at, every);
+    slot = loop.timers.open(this, false);
+    this.id = loop.timers.idOf(slot);
+  }
+
+  readonly id: number;
+
+  onTimer(): void {}
+
+  onClear(): void {
+    this.#alarm.close();
+  }
+
+  onRef(ref: boolean): void {
+    if (ref) this.#alarm.ref();
+    else this.#alarm.unref();
+  }
+}
+
+/**
+ * Calls a function after a delay, or at a time, once or again and again. Never early; a delay in
+ * nanoseconds without options is the cheapest timer there is.
+ *
+ * @param callback Called with the number of times it should have fired besides but could not.
+ * @param when Nanoseconds from now, or options.
+ * @returns A number for `clearTimer`, `refTimer` and `unrefTimer`.
+ * @throws {KeventError} EINVAL for a time that is negative or not a number, ENOMEM for more than 2^24
+ * timers.
+ *
+ * @example Every half millisecond, without drift
+ * ```ts
+ * import { clearTimer, setTimer } from "../adapters/mod.ts";
+ *
+ * let times = 0;
+ * await new Promise<void>((resolve) => {
+ *   const timer = setTimer((missed) => {
+ *     times += 1 + missed;
+ *     if (times >= 10 && clearTimer(timer)) resolve();
+ *   }, { every: 500_000 });
+ * });
+ * ```
+ */
+export function setTimer(
+  callback: (missed: number) => void,
+  when: number | TimerOptions = 0,
+): number {
+  if (typeof callback !== "function") {
+    const detail = `callback must be a function, not ${typeof callback}`;
+    throw new KeventError("set timer", "argument", "EINVAL", detail);
+  }
+  if (typeof when !== "number") return setTimerWith(callback, when);
+  // Also for what is not a number.
+  if (!(when >= 0)) throw badTime("delay", when);
+  return defaultLoop().timers.once(callback as () => void, when);
+}
+
+function setTimerWith(callback: (missed: number) => void, options: TimerOptions): number {
+  for (const name of ["after", "at", "every"] as const) {
+    const time = options[name];
+    if (time !== undefined && !(time >= 0)) throw badTime(name, time);
+  }
+  const { ref = true, every = 0, loop = defaultLoop(), clock = "monotonic" } = options;
+  if (clock !== "monotonic" && clock !== "wall") {
+    const detail = `clock must be "monotonic" or "wall", not ${String(clock)}`;
+    throw new KeventError("set timer", "argument", "EINVAL", detail);
+  }
+  if (clock === "wall") {
+    const { id } = new Dated(loop, callback, options);
+    if (!ref) setRef(loop, id, false);
+    return id;
+  }
+  const { after = every } = options;
+  const { at = loop.clock.now() + after } = options;
+  const slot = loop.timers.open(new Interval(loop, callback, every), ref);
+  loop.timers.armAt(slot, at, every > 0 ? every : after);
+  return loop.timers.idOf(slot);
+}
+
+function badTime(name: string, time: unknown): KeventError {
+  const detail = `${name} must be 0 or more nanoseconds, not ${String(time)}`;
+  return new KeventError("set timer", "argument", "EINVAL", detail);
+}
+
+/**
+ * Ends a timer: it does not fire any more.
+ *
+ * @param id What `setTimer` gave. Any other number does nothing.
+ * @param loop The loop it belongs to. Default: that of the thread.
+ * @returns Whether it was waiting.
+ *
+ * @example
+ * ```ts
+ * import { clearTimer, setTimer } from "../adapters/mod.ts";
+ *
+ * const timer = setTimer(() => {}, 1e9);
+ * if (!clearTimer(timer) || clearTimer(timer)) throw new Error("once, and not twice");
+ * ```
+ */
+export function clearTimer(id: number, loop: Loop = defaultLoop()): boolean {
+  return loop.timers.clear(id);
+}
+
+/** Lets the process live while a timer waits. Parameters as of `clearTimer`. */
+export function refTimer(id: number, loop: Loop = defaultLoop()): void {
+  setRef(loop, id, true);
+}
+
+/** Lets the process end while a timer waits. Parameters as of `clearTimer`. */
+export function unrefTimer(id: number, loop: Loop = defaultLoop()): void {
+  setRef(loop, id, false);
+}
+
+function setRef(loop: Loop, id: number, ref: boolean): void {
+  const slot = loop.timers.slotOf(id);
+  if (slot >= 0) loop.timers.setRef(slot, ref);
+}
+
+/**
+ * Waits.
+ *
+ * @param delayNs Nanoseconds.
+ * @param options A signal to end it early, and whether the process lives meanwhile.
+ * @returns Resolves after the delay, never before; rejects with the reason of `signal`.
+ * @throws {KeventError} As of `setTimer`, as a rejection.
+ *
+ * @example
+ * ```ts
+ * import { sleep } from "../adapters/mod.ts";
+ *
+ * const start = performance.now();
+ * await sleep(250_000);
+ * if (performance.now() - start < 0.25) throw new Error("early");
+ * ```
+ */
+export function sleep(delayNs: number, options: SleepOptions = {}): Promise<void> {
+  const { signal, ref = true } = options;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const abort = (): void => {
+      clearTimer(timer);
+      reject(signal!.reason);
+    };
+    const timer = setTimer(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, delayNs);
+    if (!ref) unrefTimer(timer);
+    signal?.addEventListener("abort", abort, { once: true });
+  });
+}
