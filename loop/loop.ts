@@ -424,6 +424,7 @@ export class Loop implements Disposable, AsyncDisposable {
   run(mode: RunMode = "default"): boolean {
     this.#checkOpen("run loop");
     this.#checkIdle("run loop");
+    this.updateTime();
     this.#guarded(() => {
       if (mode === "default" && this.#goesOn()) this.#runTimers();
       while (this.#goesOn()) {
@@ -469,6 +470,20 @@ export class Loop implements Disposable, AsyncDisposable {
   stop(): void {
     this.#stopped = true;
     if (this.#driven !== undefined) this.#attendLater();
+  }
+
+  /**
+   * For a program that sleeps in a loop of its own, on the queue's descriptor: applies all changes and
+   * makes the descriptor readable when something comes.
+   *
+   * @returns Whether it may sleep now; else something waits already: `run("nowait")`.
+   * @throws {KeventError} EBUSY from within a callback, EBADF after `close`.
+   */
+  rest(): boolean {
+    this.#checkOpen("rest");
+    this.#checkIdle("rest");
+    if (this.#waiting === 0 && !this.#kernelKnows()) this.#turn(0, KEVENT_TURN_ARM);
+    return this.#settled();
   }
 
   #goesOn(): boolean {
@@ -605,7 +620,7 @@ export class Loop implements Disposable, AsyncDisposable {
 
   #turn(timeoutNs: number, flags: number): void {
     const waits = timeoutNs > 0 && !this.#busy() && !this.#jumps();
-    this.#armTimer(flags === 0);
+    this.#armTimer(flags === 0 || !this.#attached);
     const beganNs = waits ? this.#kernelClock.now() : 0;
     this.#waiting = this.queue.turn(waits ? timeoutNs : 0, flags);
     this.#turns++;
