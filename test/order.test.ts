@@ -86,3 +86,46 @@ describe.concurrent("order", () => {
     expect(end.code).toBe(0);
   });
 });
+
+/** What docs/order.md says, by the place of the callbacks. */
+const AFTER_BATCH: Readonly<Record<string, readonly string[]>> = {
+  timer: ["our immediate", "our timer"],
+  event: ["our immediate", "our timer"],
+  immediate: ["our timer", "our immediate"],
+};
+
+describe("order table", async () => {
+  const { output, errors } = await runFixture("order-table");
+  const traces = new Map(
+    output.trim().split("\n").map((line) => {
+      const [place, words] = line.split(": ");
+      return [place!, words!.split(", ")];
+    }),
+  );
+
+  test("it was taken", () => {
+    expect(errors).toBe("");
+    expect([...traces.keys()]).toEqual(Object.keys(AFTER_BATCH));
+  });
+
+  for (const [place, after] of Object.entries(AFTER_BATCH)) {
+    const trace = traces.get(place) ?? [];
+    const next = trace.indexOf("next callback");
+
+    test(`${place}: microtasks and ticks run before the next callback`, () => {
+      const before = trace.slice(0, next);
+      // Bun takes ticks for microtasks that come when they were asked for first.
+      if (isDeno) expect(before).toEqual(["nextTick", "microtask", "await"]);
+      else expect([...before].sort()).toEqual(["await", "microtask", "nextTick"]);
+      expect(before.indexOf("await")).toBeGreaterThan(before.indexOf("microtask"));
+    });
+
+    test(`${place}: timers and immediates of ours run after the batch, in this order`, () => {
+      expect(trace.slice(next + 1, next + 3)).toEqual(after);
+    });
+
+    test(`${place}: what is the runtime's comes when it gets its turn`, () => {
+      expect(trace.slice(next + 3).sort()).toEqual(["runtime's immediate", "runtime's timer"]);
+    });
+  }
+});
