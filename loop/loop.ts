@@ -204,9 +204,9 @@ export class Loop implements Disposable, AsyncDisposable {
       waiting: () => this.#attendLater(),
     });
     this.#timerSlot = this.slots.open({
-      onRecord: () => this.#armedNs = Infinity,
+      onRecord: () => this.#disarmed(),
       // Timers are looked at in each round anyway; without the kernel's word it must be soon.
-      onError: () => this.#armedNs = Infinity,
+      onError: () => this.#disarmed(),
     });
     this.updateTime();
   }
@@ -704,6 +704,12 @@ export class Loop implements Disposable, AsyncDisposable {
   #timerIsSooner(): void {
     this.#sooner = true;
     this.#changed();
+  }
+
+  /** The kernel's timer has fired: it tells nothing more, whatever is started now. */
+  #disarmed(): void {
+    this.#armedNs = Infinity;
+    this.timers.looksAt(Infinity);
   }
 
   /**
