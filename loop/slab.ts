@@ -143,6 +143,11 @@ export class TimerSlab<Item> {
     return this.#words[slot * STRIDE + GENERATION]! * SLOTS_MAX + slot === id ? slot : -1;
   }
 
+  /** The first of what fires that a test finds: all are asked. */
+  find<Found extends Item>(test: (item: Item) => item is Found): Found | undefined {
+    return this.#items.find((item): item is Found => item !== undefined && test(item));
+  }
+
   /** What fires. */
   itemOf(slot: number): Item {
     return this.#items[slot]!;

@@ -188,6 +188,18 @@ export class Timers {
     return this.#slab.slotOf(id);
   }
 
+  /**
+   * Looks for a timer among all there are.
+   *
+   * @param test Whether this is the one.
+   * @returns What fires.
+   */
+  find<Found extends Plain | TimerItem>(
+    test: (item: Plain | TimerItem) => item is Found,
+  ): Found | undefined {
+    return this.#slab.find(test);
+  }
+
   /** @returns Whether the timer waits. */
   isArmed(slot: number): boolean {
     return this.#slab.isScheduled(slot);
