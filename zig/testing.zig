@@ -112,7 +112,7 @@ pub const Bed = struct {
 
     fn close(bed: *Bed) !void {
         if (bed.fd < 0) return;
-        bed.queue().checkInvariants();
+        bed.checkInvariants();
         try expectEqual(0, exports.kevent_close(bed.fd));
     }
 
@@ -132,12 +132,20 @@ pub const Bed = struct {
         return queueOf(bed.fd);
     }
 
+    /// Other threads may be in the midst of a change.
+    fn checkInvariants(bed: *const Bed) void {
+        const inside = bed.queue();
+        inside.lock.lock();
+        defer inside.lock.unlock();
+        inside.checkInvariants();
+    }
+
     // --- changes -----------------------------------------------------------------------------
 
     pub fn control(bed: *const Bed, command: u32, one: *Record) !void {
         const done = exports.kevent_ctl(bed.fd, command, 1, @ptrCast(one));
         if (done != 1) return fail("ctl", done);
-        bed.queue().checkInvariants();
+        bed.checkInvariants();
     }
 
     /// Add what must be taken without an answer.
@@ -189,7 +197,7 @@ pub const Bed = struct {
         const ns: i64 = if (timeout_ns) |all| @intCast(all % std.time.ns_per_s) else 0;
         const got = exports.kevent_get_events(bed.fd, least, most, s, ns, &bed.out, 0);
         if (got < 0) return fail("get_events", got);
-        bed.queue().checkInvariants();
+        bed.checkInvariants();
         return bed.out[0..@intCast(got)];
     }
 
