@@ -38,7 +38,6 @@ pub fn awake(queue: *Queue) void {
 /// a socketpair the script sleeps on the descriptor.
 pub fn sleep(queue: *Queue) Error!void {
     try queue.makePollable();
-    if (queue.wake_fd < 0) return;
-    try queue.backend.wakeVia(queue.wake_fd);
+    if (queue.wake_fd >= 0) try queue.backend.wakeVia(queue.wake_fd);
     queue.asleep = true;
 }
