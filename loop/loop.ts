@@ -566,10 +566,12 @@ export class Loop implements Disposable, AsyncDisposable {
    */
   #round(timeoutNs: number, flags: number): void {
     this.#failed = false;
+    // As it was when the round began: what is told or stopped in it was something to do.
+    const idle = this.#broken.length + this.phases.idle.size === 0;
     this.#tellBroken();
     this.phases.idle.run(this.#call);
     this.phases.prepare.run(this.#call);
-    if (!this.#closed) this.#poll(timeoutNs, flags);
+    if (!this.#closed) this.#poll(idle ? timeoutNs : 0, flags);
     this.phases.check.run(this.#call);
     this.immediates.run(this.#callbacksMax(), (one) => this.#call(() => one.onImmediate()));
     for (const callback of this.#closing.splice(0)) this.#call(callback);
