@@ -205,8 +205,11 @@ export class Loop implements Disposable, AsyncDisposable {
     });
     this.#timerSlot = this.slots.open({
       onRecord: () => this.#disarmed(),
-      // Timers are looked at in each round anyway; without the kernel's word it must be soon.
-      onError: () => this.#disarmed(),
+      // For want of memory, say: nobody else would come back to it.
+      onError: () => {
+        this.#disarmed();
+        setTimeout(() => this.#timerIsSooner(), WAKE_RETRY_MS);
+      },
     });
     this.updateTime();
   }

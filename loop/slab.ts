@@ -29,7 +29,12 @@ const CHAIN_MASK = CHAINS - 1;
 /** The first bit that is the owner's to use. */
 export const FLAG_SHIFT = 12;
 
-/** Children of a node of the heap; four share a cache line. */
+// An entry of the heap, in words.
+const ENTRY = 4;
+const ENTRY_SEQUENCE = 2;
+const ENTRY_SLOT = 3;
+
+/** Children of a node of the heap. */
 const ARITY = 4;
 
 const CAPACITY_START = 256;
@@ -54,11 +59,11 @@ export class TimerSlab<Item> {
   #free = -1;
   #count = 0;
   #sequence = 0;
-  #heapSlots = new Int32Array(CAPACITY_START);
+  // Each entry is a deadline, then a sequence number and the slot: four entries are a cache line.
   // What the slot is due at, or earlier: a chain whose head was taken out keeps the place of that one
   // until it comes up, so that taking out costs no search.
-  #heapDeadlines = new Float64Array(CAPACITY_START);
-  #heapSequences = new Int32Array(CAPACITY_START);
+  #heap = new Float64Array(CAPACITY_START * 2);
+  #heapWords = new Int32Array(this.#heap.buffer);
   #heapLength = 0;
   readonly #durations = new Float64Array(CHAINS).fill(-1);
   readonly #tails = new Int32Array(CHAINS).fill(-1);
@@ -169,12 +174,7 @@ export class TimerSlab<Item> {
     return this.#words[slot * STRIDE + HEAP] !== IDLE;
   }
 
-  /** What `sequence` was when the timer was scheduled. */
-  sequenceOf(slot: number): number {
-    return this.#words[slot * STRIDE + SEQUENCE]!;
-  }
-
-  /** When the timer is due. */
+  /** When the timer is due, or was. */
   deadlineOf(slot: number): number {
     return this.#doubles[slot * (STRIDE / 2) + DEADLINE]!;
   }
@@ -225,7 +225,7 @@ export class TimerSlab<Item> {
     if (next >= 0) words[next * STRIDE + PREVIOUS] = previous;
     if (heap === CHAINED) words[previous * STRIDE + NEXT] = next;
     else if (next >= 0) {
-      this.#heapSlots[heap] = next;
+      this.#heapWords[heap * ENTRY + ENTRY_SLOT] = next;
       words[next * STRIDE + HEAP] = heap;
     } else this.#removeFromHeap(heap);
   }
@@ -233,18 +233,44 @@ export class TimerSlab<Item> {
   /** The timer that is due first; -1 when none waits. */
   first(): number {
     while (this.#heapLength > 0) {
-      const slot = this.#heapSlots[0]!;
+      const slot = this.#heapWords[ENTRY_SLOT]!;
       const deadline = this.#doubles[slot * (STRIDE / 2) + DEADLINE]!;
       const sequence = this.#words[slot * STRIDE + SEQUENCE]!;
-      if (this.#heapDeadlines[0] === deadline && this.#heapSequences[0] === sequence) return slot;
+      if (this.#heap[0] === deadline && this.#heapWords[ENTRY_SEQUENCE] === sequence) return slot;
       this.#sink(0, slot, deadline, sequence);
     }
     return -1;
   }
 
+  /**
+   * Takes out the first timer if it is due.
+   *
+   * @param nowNs What time it is.
+   * @param before A `sequence`: timers that were scheduled after it wait.
+   * @returns The timer, not scheduled any more; -1 when none is due.
+   */
+  takeDue(nowNs: number, before: number): number {
+    const slot = this.first();
+    if (slot < 0 || this.#heap[0]! > nowNs) return -1;
+    if (((this.#heapWords[ENTRY_SEQUENCE]! - before) | 0) >= 0) return -1;
+    const words = this.#words;
+    const at = slot * STRIDE;
+    const next = words[at + NEXT]!;
+    const chain = words[at + STATE]! & CHAIN_MASK;
+    words[at + HEAP] = IDLE;
+    if (this.#tails[chain] === slot) this.#tails[chain] = -1;
+    if (next < 0) this.#removeFromHeap(0);
+    else {
+      words[next * STRIDE + PREVIOUS] = -1;
+      const deadline = this.#doubles[next * (STRIDE / 2) + DEADLINE]!;
+      this.#sink(0, next, deadline, words[next * STRIDE + SEQUENCE]!);
+    }
+    return slot;
+  }
+
   /** When the first timer is due; `Infinity` when none waits. */
   firstDeadline(): number {
-    return this.first() < 0 ? Infinity : this.#heapDeadlines[0]!;
+    return this.first() < 0 ? Infinity : this.#heap[0]!;
   }
 
   /** Moves all deadlines: the clock they are on is another one now. */
@@ -254,8 +280,8 @@ export class TimerSlab<Item> {
       this.#doubles[at] = this.#doubles[at]! + byNs;
     }
     // Order stays, but what rounding makes of sums may differ.
-    for (let at = 0; at < this.#heapLength; at++) {
-      this.#heapDeadlines[at] = this.#heapDeadlines[at]! + byNs;
+    for (let place = 0; place < this.#heapLength; place++) {
+      this.#heap[place * 2] = this.#heap[place * 2]! + byNs;
     }
   }
 
@@ -267,30 +293,24 @@ export class TimerSlab<Item> {
   }
 
   #push(slot: number, deadlineNs: number): void {
-    if (this.#heapLength === this.#heapSlots.length) this.#growHeap();
+    if (this.#heapLength * 2 === this.#heap.length) this.#growHeap();
     const sequence = this.#words[slot * STRIDE + SEQUENCE]!;
     this.#rise(this.#heapLength++, slot, deadlineNs, sequence);
   }
 
   #growHeap(): void {
-    const length = this.#heapSlots.length * 2;
-    const slots = new Int32Array(length);
-    const deadlines = new Float64Array(length);
-    const sequences = new Int32Array(length);
-    slots.set(this.#heapSlots);
-    deadlines.set(this.#heapDeadlines);
-    sequences.set(this.#heapSequences);
-    this.#heapSlots = slots;
-    this.#heapDeadlines = deadlines;
-    this.#heapSequences = sequences;
+    const heap = new Float64Array(this.#heap.length * 2);
+    heap.set(this.#heap);
+    this.#heap = heap;
+    this.#heapWords = new Int32Array(heap.buffer);
   }
 
   #removeFromHeap(hole: number): void {
     const last = --this.#heapLength;
     if (hole === last) return;
-    const slot = this.#heapSlots[last]!;
-    const deadline = this.#heapDeadlines[last]!;
-    const sequence = this.#heapSequences[last]!;
+    const slot = this.#heapWords[last * ENTRY + ENTRY_SLOT]!;
+    const deadline = this.#heap[last * 2]!;
+    const sequence = this.#heapWords[last * ENTRY + ENTRY_SEQUENCE]!;
     const rises = hole > 0 && this.#before(deadline, sequence, parentOf(hole));
     if (rises) this.#rise(hole, slot, deadline, sequence);
     else this.#sink(hole, slot, deadline, sequence);
@@ -298,9 +318,9 @@ export class TimerSlab<Item> {
 
   /** Whether a timer comes before the one at a place of the heap. */
   #before(deadline: number, sequence: number, place: number): boolean {
-    const other = this.#heapDeadlines[place]!;
-    return deadline < other ||
-      deadline === other && ((sequence - this.#heapSequences[place]!) | 0) < 0;
+    const other = this.#heap[place * 2]!;
+    if (deadline !== other) return deadline < other;
+    return ((sequence - this.#heapWords[place * ENTRY + ENTRY_SEQUENCE]!) | 0) < 0;
   }
 
   #rise(from: number, slot: number, deadline: number, sequence: number): void {
@@ -315,38 +335,44 @@ export class TimerSlab<Item> {
   }
 
   #sink(from: number, slot: number, deadline: number, sequence: number): void {
+    const length = this.#heapLength;
     let place = from;
-    while (true) {
-      const child = this.#leastChild(place);
-      if (child < 0 || this.#before(deadline, sequence, child)) break;
+    for (let start = place * ARITY + 1; start < length; start = place * ARITY + 1) {
+      const child = this.#leastOf(start, Math.min(start + ARITY, length));
+      if (this.#before(deadline, sequence, child)) break;
       this.#move(child, place);
       place = child;
     }
     this.#put(place, slot, deadline, sequence);
   }
 
-  /** The first of the children of a place; -1 without. */
-  #leastChild(place: number): number {
-    const start = place * ARITY + 1;
-    const end = Math.min(start + ARITY, this.#heapLength);
-    if (start >= end) return -1;
+  /** The first of some neighbours in the heap. */
+  #leastOf(start: number, end: number): number {
+    const heap = this.#heap;
     let least = start;
+    let leastDeadline = heap[start * 2]!;
     for (let child = start + 1; child < end; child++) {
-      if (this.#before(this.#heapDeadlines[child]!, this.#heapSequences[child]!, least)) {
-        least = child;
-      }
+      const deadline = heap[child * 2]!;
+      if (deadline > leastDeadline) continue;
+      const sequence = this.#heapWords[child * ENTRY + ENTRY_SEQUENCE]!;
+      if (deadline === leastDeadline && !this.#before(deadline, sequence, least)) continue;
+      least = child;
+      leastDeadline = deadline;
     }
     return least;
   }
 
   #move(from: number, to: number): void {
-    this.#put(to, this.#heapSlots[from]!, this.#heapDeadlines[from]!, this.#heapSequences[from]!);
+    const words = this.#heapWords;
+    const at = from * ENTRY;
+    this.#put(to, words[at + ENTRY_SLOT]!, this.#heap[from * 2]!, words[at + ENTRY_SEQUENCE]!);
   }
 
   #put(place: number, slot: number, deadline: number, sequence: number): void {
-    this.#heapSlots[place] = slot;
-    this.#heapDeadlines[place] = deadline;
-    this.#heapSequences[place] = sequence;
+    const at = place * ENTRY;
+    this.#heap[place * 2] = deadline;
+    this.#heapWords[at + ENTRY_SEQUENCE] = sequence;
+    this.#heapWords[at + ENTRY_SLOT] = slot;
     this.#words[slot * STRIDE + HEAP] = place;
   }
 }

@@ -254,11 +254,13 @@ export class Timers {
     let count = 0;
     let fine = true;
     while (fine && count < most && !this.#closed) {
-      const slot = slab.first();
-      if (slot < 0 || ((slab.sequenceOf(slot) - pass) | 0) >= 0) break;
-      const deadlineNs = slab.deadlineOf(slot);
-      if (deadlineNs > nowNs && deadlineNs > (nowNs = this.#clock.now())) break;
-      fine = this.#fire(slot, deadlineNs, nowNs);
+      let slot = slab.takeDue(nowNs, pass);
+      if (slot < 0) {
+        nowNs = this.#clock.now();
+        slot = slab.takeDue(nowNs, pass);
+        if (slot < 0) break;
+      }
+      fine = this.#fire(slot, nowNs);
       count++;
       checkpoint?.();
     }
@@ -266,16 +268,15 @@ export class Timers {
     return count;
   }
 
-  #fire(slot: number, deadlineNs: number, nowNs: number): boolean {
+  #fire(slot: number, nowNs: number): boolean {
     const slab = this.#slab;
     const item = slab.itemOf(slot);
     const flags = slab.flagsOf(slot);
     if ((flags & PLAIN) !== 0) slab.free(slot);
-    else slab.unschedule(slot);
     if ((flags & REF) !== 0) this.#unref();
     try {
       if ((flags & PLAIN) !== 0) (item as Plain)();
-      else (item as TimerItem).onTimer(slot, deadlineNs, nowNs);
+      else (item as TimerItem).onTimer(slot, slab.deadlineOf(slot), nowNs);
       return true;
     } catch (error) {
       this.#owner.fail(error);
