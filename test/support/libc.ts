@@ -3,9 +3,13 @@
 /** Our own table: an `i32` result is enough for what the tests pass. */
 const table = {
   accept4: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
+  alarm: { parameters: ["u32"], result: "i32" },
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  dup: { parameters: ["i32"], result: "i32" },
   dup2: { parameters: ["i32", "i32"], result: "i32" },
+  epoll_create1: { parameters: ["i32"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   ftruncate: { parameters: ["i32", "i64"], result: "i32" },
   getpid: { parameters: [], result: "i32" },
@@ -17,6 +21,8 @@ const table = {
   pipe2: { parameters: ["buffer", "i32"], result: "i32" },
   poll: { parameters: ["buffer", "u32", "i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
@@ -83,6 +89,16 @@ export class Descriptors implements Disposable {
     return this.list[1]!;
   }
 
+  /** Closes the first now: the second takes its place. */
+  closeA(): void {
+    libc.close(this.list.shift()!);
+  }
+
+  /** Closes the second now. */
+  closeB(): void {
+    libc.close(this.list.pop()!);
+  }
+
   [Symbol.dispose](): void {
     for (const fd of this.list) libc.close(fd);
   }
@@ -92,8 +108,31 @@ export function pipe(): Descriptors {
   return new Descriptors(...pair((out) => libc.pipe2(out, NONBLOCK | CLOEXEC)));
 }
 
+/** A pipe as a child expects it for its standard streams. */
+export function blockingPipe(): Descriptors {
+  return new Descriptors(...pair((out) => libc.pipe2(out, CLOEXEC)));
+}
+
 export function socketPair(): Descriptors {
   return new Descriptors(...pair((out) => libc.socketpair(1, 1 | NONBLOCK | CLOEXEC, 0, out)));
+}
+
+/** A UDP socket on a free port. */
+export function datagramSocket(): number {
+  const fd = libc.socket(2, 2 | NONBLOCK | CLOEXEC, 0);
+  const address = bytes(16);
+  address[0] = 2;
+  if (libc.bind(fd, address, 16) !== 0) throw new Error("no datagram socket");
+  return fd;
+}
+
+/** A listening Unix socket, with a name that the kernel finds. */
+export function unixListener(): number {
+  const fd = libc.socket(1, 1 | NONBLOCK | CLOEXEC, 0);
+  const family = bytes(2);
+  family[0] = 1;
+  if (libc.bind(fd, family, 2) + libc.listen(fd, 16) !== 0) throw new Error("no Unix socket");
+  return fd;
 }
 
 export function eventFd(): Descriptors {
@@ -119,12 +158,29 @@ export function connectTo(address: Uint8Array): number {
   return fd;
 }
 
+/** A TCP socket that connects to nobody. */
+export function streamSocket(): number {
+  return libc.socket(2, 1 | NONBLOCK | CLOEXEC, 0);
+}
+
+/** The next connection of a listener. */
+export function accept(listening: number): number {
+  return libc.accept4(listening, bytes(16), bytes(4), NONBLOCK | CLOEXEC);
+}
+
 export function write(fd: number, length = 1): number {
   return libc.write(fd, bytes(length), length);
 }
 
 export function read(fd: number, length = 65536): number {
   return libc.read(fd, bytes(length), length);
+}
+
+/** What can be read at once: `""` at the end, `undefined` when nothing is there. */
+export function readText(fd: number, length = 65536): string | undefined {
+  const memory = bytes(length);
+  const got = libc.read(fd, memory, length);
+  return got < 0 ? undefined : new TextDecoder().decode(memory.subarray(0, got));
 }
 
 /** Makes an eventfd readable. */
@@ -134,12 +190,17 @@ export function signalEvent(fd: number): void {
   libc.write(fd, one, 8);
 }
 
-/** What poll(2) says about a descriptor at once: 0 when nothing. */
-export function pollNow(fd: number, events = 1): number {
+/** What poll(2) says about a descriptor, within so many milliseconds: 0 when nothing. */
+export function pollNow(fd: number, events = 1, timeoutMs = 0): number {
   const memory = bytes(8);
   const view = new DataView(memory.buffer);
   view.setInt32(0, fd, true);
   view.setInt16(4, events, true);
-  libc.poll(memory, 1, 0);
+  libc.poll(memory, 1, timeoutMs);
   return view.getInt16(6, true);
+}
+
+/** Blocks until a descriptor is readable; whether it was within so many milliseconds. */
+export function readableWithin(fd: number, ms: number): boolean {
+  return (pollNow(fd, 1, ms) & 1) !== 0;
 }
