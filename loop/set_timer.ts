@@ -74,7 +74,7 @@ class Dated implements TimerItem {
       callback(missed);
     };
     this.#alarm = new Alarm(loop).start({ fire, clockSet: () => onClockSet?.() }, at, every);
-    slot = loop.timers.open(this, false);
+    slot = loop.timers.open(this);
     this.id = loop.timers.idOf(slot);
   }
 

@@ -1,0 +1,232 @@
+// Timers that are numbers, of any clock, and what goes with them.
+import { describe, expect, test } from "vitest";
+import {
+  Alarm,
+  clearTimer,
+  defaultLoop,
+  KEVENT_SIMULATE_MANUAL_CLOCK,
+  KEVENT_SIMULATE_SET_WALL,
+  Loop,
+  ManualClock,
+  refTimer,
+  setTimer,
+  sleep,
+  TimerGroup,
+  type TimerOptions,
+  unrefTimer,
+} from "../adapters/mod.ts";
+import { gate } from "./support/queue.ts";
+
+function onManualClock(): { loop: Loop; clock: ManualClock } {
+  const loop = new Loop();
+  const clock = new ManualClock();
+  loop.clock = clock;
+  return { loop, clock };
+}
+
+describe("setTimer", () => {
+  test("a number fires once, never early, and is gone", async () => {
+    const { clock } = defaultLoop();
+    const start = clock.now();
+    let id = 0;
+    await new Promise<void>((resolve) => id = setTimer(() => resolve(), 2.5e6));
+    expect(clock.now() - start).toBeGreaterThanOrEqual(2.5e6);
+    expect(clearTimer(id)).toBe(false);
+  });
+
+  test("clear ends it, also in its own callback, and only it", () => {
+    const { loop, clock } = onManualClock();
+    using _loop = loop;
+    const log: string[] = [];
+    const first = setTimer(() => log.push("first"), { after: 10, loop });
+    const every: number = setTimer(() => {
+      log.push("every");
+      expect(clearTimer(every, loop)).toBe(true);
+    }, { every: 5, loop });
+    expect(clearTimer(first, loop)).toBe(true);
+    expect(clearTimer(first, loop)).toBe(false);
+    setTimer(() => log.push("third"), { after: 10, loop });
+    expect(clearTimer(first, loop)).toBe(false);
+    clock.advance(100);
+    expect(log).toEqual(["every", "third"]);
+    expect(loop.alive).toBe(false);
+  });
+
+  test("numbers that name nothing clear nothing", () => {
+    setTimer(() => {}, 1e9);
+    for (const id of [0, -1, 1.5, NaN, Infinity, 2 ** 53, -(2 ** 40), 1 << 24]) {
+      expect(clearTimer(id), String(id)).toBe(false);
+    }
+  });
+
+  test("every goes on from the deadline and counts what it missed", () => {
+    const { loop, clock } = onManualClock();
+    using _loop = loop;
+    const missed: number[] = [];
+    setTimer((count) => {
+      missed.push(count);
+      // As if the callback took so long.
+      if (missed.length === 1) clock.moveTo(35e6);
+    }, { after: 1e6, every: 10e6, loop });
+    clock.advance(1e6);
+    expect(missed).toEqual([0]);
+    clock.advance(0);
+    expect(missed).toEqual([0, 2]);
+    clock.advance(6e6);
+    expect(missed).toEqual([0, 2, 0]);
+  });
+
+  test("at is a time of the loop's clock; one that is over fires at once", () => {
+    const { loop, clock } = onManualClock();
+    using _loop = loop;
+    clock.advance(100);
+    const log: number[] = [];
+    setTimer(() => log.push(clock.now()), { at: 150, loop });
+    setTimer(() => log.push(clock.now()), { at: 50, loop });
+    clock.advance(0);
+    expect(log).toEqual([100]);
+    clock.advance(100);
+    expect(log).toEqual([100, 150]);
+  });
+
+  test.each<[string, unknown, unknown, string]>([
+    ["a callback that is none", 1, 1, "callback must be a function, not number"],
+    ["a negative delay", () => {}, -1, "delay must be 0 or more nanoseconds, not -1"],
+    ["a delay that is no number", () => {}, NaN, "delay must be 0 or more nanoseconds, not NaN"],
+    ["a negative every", () => {}, { every: -1 }, "every must be 0 or more nanoseconds, not -1"],
+    ["a clock that is none", () => {}, { clock: "sun" }, 'clock must be "monotonic" or "wall"'],
+    ["a date after 2106", () => {}, { at: 1e19, clock: "wall" }, "dateNs must be from 0 to"],
+  ])("%s is refused with what to do, and nothing is left", (_name, callback, when, message) => {
+    const before = defaultLoop().timers.count;
+    expect(() => setTimer(callback as () => void, when as TimerOptions)).toThrow(message);
+    expect(defaultLoop().timers.count).toBe(before);
+  });
+
+  test("a delay for ever neither fires nor harms", async () => {
+    const ids = [Infinity, Number.MAX_VALUE, 2 ** 62].map((ns) => setTimer(() => {}, ns));
+    await sleep(1e6);
+    expect(ids.map((id) => clearTimer(id))).toEqual([true, true, true]);
+  });
+
+  test("the wall clock: a date, then again and again, cleared by number", async () => {
+    const loop = defaultLoop();
+    const date = loop.wallClock.now() + 2e6;
+    let count = 0;
+    await new Promise<void>((resolve) => {
+      const id: number = setTimer((missed) => {
+        expect(loop.wallClock.now()).toBeGreaterThanOrEqual(date + count * 1e6);
+        count += 1 + missed;
+        if (count < 3) return;
+        expect([clearTimer(id), clearTimer(id)]).toEqual([true, false]);
+        resolve();
+      }, { at: date, every: 1e6, clock: "wall" });
+    });
+  });
+
+  test("who waits for a date is told that the clock was set, and the date stays", async () => {
+    using loop = new Loop({ backend: "simulated", attached: false });
+    loop.queue.simulate(KEVENT_SIMULATE_MANUAL_CLOCK, 1);
+    const log: string[] = [];
+    const date = loop.wallClock.now() + 3600e9;
+    const onClockSet = () => log.push("set");
+    setTimer(() => log.push("date"), { at: date, clock: "wall", onClockSet, loop });
+    loop.run("nowait");
+    loop.queue.simulate(KEVENT_SIMULATE_SET_WALL, -60e9);
+    loop.run("nowait");
+    expect(log).toEqual(["set"]);
+    loop.queue.simulate(KEVENT_SIMULATE_SET_WALL, 3661e9);
+    for (let round = 0; round < 3; round++) loop.run("nowait");
+    expect(log.filter((word) => word === "date")).toEqual(["date"]);
+    expect(loop.alive).toBe(false);
+    await loop.close();
+  });
+
+  test("ref and unref by number, of both clocks", () => {
+    using loop = new Loop();
+    for (const clock of ["monotonic", "wall"] as const) {
+      const id = setTimer(() => {}, { after: 60e9, clock, loop });
+      expect(loop.alive).toBe(true);
+      unrefTimer(id, loop);
+      expect(loop.alive).toBe(false);
+      refTimer(id, loop);
+      expect(loop.alive).toBe(true);
+      clearTimer(id, loop);
+      expect(loop.alive).toBe(false);
+      setTimer(() => {}, { after: 60e9, clock, loop, ref: false });
+      expect(loop.alive).toBe(false);
+    }
+  });
+
+  test("10,000 timers that end within a millisecond of each other all fire", async () => {
+    let left = 10_000;
+    await new Promise<void>((resolve) => {
+      for (let count = left; count > 0; count--) {
+        setTimer(() => --left === 0 && resolve(), 5e6 + count * 100);
+      }
+    });
+  });
+});
+
+describe("sleep", () => {
+  test("it ends after its time, or with the reason of its signal", async () => {
+    const { clock } = defaultLoop();
+    const start = clock.now();
+    await sleep(1e6);
+    expect(clock.now() - start).toBeGreaterThanOrEqual(1e6);
+    const controller = new AbortController();
+    const slept = sleep(60e9, { signal: controller.signal });
+    controller.abort(new Error("enough"));
+    await expect(slept).rejects.toThrow("enough");
+    await expect(sleep(1, { signal: controller.signal })).rejects.toThrow("enough");
+    await expect(sleep(-1)).rejects.toThrow("EINVAL");
+  });
+});
+
+describe("TimerGroup", () => {
+  test("clear ends all of a group, and no others", () => {
+    const { loop, clock } = onManualClock();
+    using _loop = loop;
+    const log: string[] = [];
+    using group = new TimerGroup(loop);
+    for (let count = 1; count <= 1000; count++) group.setTimer(() => log.push("group"), count);
+    group.setTimer(() => log.push("again"), { every: 300 });
+    setTimer(() => log.push("other"), { after: 2000, loop });
+    clock.advance(500);
+    expect(group.size).toBe(501);
+    expect(group.clear()).toBe(501);
+    log.length = 0;
+    clock.advance(5000);
+    expect([log, group.size]).toEqual([["other"], 0]);
+  });
+
+  test("it forgets those that are over", () => {
+    const { loop, clock } = onManualClock();
+    using _loop = loop;
+    const group = new TimerGroup(loop);
+    for (let round = 0; round < 100; round++) {
+      for (let count = 0; count < 100; count++) group.setTimer(() => {}, 1);
+      clock.advance(1);
+      expect(group.size).toBe(0);
+    }
+  });
+});
+
+describe("Alarm", () => {
+  test("it is told once that it fired, and may be started anew in its callback", async (context) => {
+    gate(context, "simulated", "its wall clock stands still while nobody looks");
+    using loop = new Loop();
+    const dates: number[] = [];
+    const alarm = new Alarm(loop);
+    await new Promise<void>((resolve) => {
+      const fire = () => {
+        dates.push(loop.wallClock.now());
+        if (dates.length === 2) return resolve();
+        expect(alarm.active).toBe(false);
+        alarm.start({ fire }, loop.wallClock.now() + 1e6);
+      };
+      alarm.start({ fire }, loop.wallClock.now() + 1e6);
+    });
+    expect([alarm.active, loop.alive]).toEqual([false, false]);
+    expect(dates[1]! - dates[0]!).toBeGreaterThanOrEqual(1e6);
+  });
+});
