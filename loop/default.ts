@@ -4,8 +4,9 @@ let made: Loop | undefined;
 
 /**
  * The loop of this thread: attached to the runtime's, and made when it is asked for the first time.
+ * It cannot be closed, because all of the thread use it.
  *
- * @returns It; a new one after it was closed.
+ * @returns It.
  * @throws {KeventError} As of `Loop`.
  *
  * @example
@@ -16,6 +17,5 @@ let made: Loop | undefined;
  * ```
  */
 export function defaultLoop(): Loop {
-  if (made === undefined || made.closed) made = new Loop();
-  return made;
+  return made ??= new Loop({ permanent: true });
 }

@@ -63,6 +63,8 @@ export interface LoopOptions extends Omit<QueueOptions, "onBroken" | "adopt" | "
    * Whether the runtime's own loop wakes it (`true`), or only `run` moves it. Default `true`.
    */
   readonly attached?: boolean;
+  /** Whether `close` is refused, because others count on the loop. Default `false`. */
+  readonly permanent?: boolean;
   /** Host and library. Default: those of the runtime that imported kevent. */
   readonly runtime?: Runtime;
 }
@@ -125,6 +127,7 @@ export class Loop implements Disposable, AsyncDisposable {
   /** All immediates; for adapters. */
   readonly immediates: Immediates;
   readonly #attached: boolean;
+  readonly #permanent: boolean;
   readonly #ring: RingReader;
   readonly #handles = new Set<Handle>();
   // Run once the changes written so far are applied.
@@ -179,6 +182,7 @@ export class Loop implements Disposable, AsyncDisposable {
     this.host = host;
     this.library = library;
     this.#attached = options.attached ?? true;
+    this.#permanent = options.permanent ?? false;
     this.queue = new Queue({
       library,
       ...options,
@@ -509,8 +513,13 @@ export class Loop implements Disposable, AsyncDisposable {
    * Ends the loop: no callback runs afterwards, and nothing of it keeps the process alive.
    *
    * @returns Resolves when neither the kernel nor the runtime holds anything of it.
+   * @throws {KeventError} EPERM when it is permanent.
    */
   close(): Promise<void> {
+    if (this.#permanent) {
+      const detail = "it ends with its thread: close what you started on it";
+      throw new KeventError("close loop", "loop", "EPERM", detail);
+    }
     return this.#gone ??= this.#end();
   }
 
