@@ -659,7 +659,9 @@ export class Loop implements Disposable, AsyncDisposable {
     const ring = this.#ring;
     const { words } = ring;
     const { checkpoint } = this.host;
-    for (let left = count; left > 0 && !this.#closed && !this.#failed; left--) {
+    // An error of an earlier phase is no reason: it might come in each round.
+    let fine = true;
+    for (let left = count; left > 0 && !this.#closed && fine; left--) {
       const at = ring.consume();
       this.#waiting--;
       const tenant = this.slots.tenant(words[at + USER_0]!, words[at + USER_1]!);
@@ -669,6 +671,7 @@ export class Loop implements Disposable, AsyncDisposable {
         if ((words[at + RET_FLAGS]! & KEVENT_RET_BROKEN) === 0) tenant.onRecord(words, at);
         else tenant.onError(brokenError(words, at, "watch"));
       } catch (error) {
+        fine = false;
         this.#fail(error);
       }
       checkpoint?.();
