@@ -810,6 +810,7 @@ export class Loop implements Disposable, AsyncDisposable {
   #settle(): void {
     if (!this.#openWakeOrRetry() || this.#closed) return;
     if (this.#waiting === 0 && !this.#kernelKnows()) this.#guardedTurn();
+    this.#endDrive();
     this.#updateRef();
     if (!this.#settled()) this.#attendLater();
   }

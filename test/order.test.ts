@@ -74,6 +74,10 @@ describe.concurrent("order", () => {
     expect(await lines("busy-unref")).toEqual(["runtime", "exit 0"]);
   });
 
+  test("a busy runtime leaves the loop its turns", async () => {
+    expect(await lines("busy-theirs")).toEqual(["fired 20, runtime busy", "exit 0"]);
+  });
+
   test("a callback cannot run its loop", async () => {
     const [message] = await lines("reentry");
     expect(message).toContain("Cannot run loop: EBUSY");
