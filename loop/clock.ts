@@ -12,6 +12,8 @@ interface Moved {
   nextDeadline(): number;
   /** Runs the timers that are due. */
   fire(): number;
+  /** The clock shows another time, and nothing more is due. */
+  moved(): void;
 }
 
 /**
@@ -71,6 +73,7 @@ export class ManualClock implements Clock {
     let count = 0;
     while ((this.#moved?.nextDeadline() ?? Infinity) <= target) count += this.next();
     this.moveTo(target);
+    this.#moved?.moved();
     return count;
   }
 

@@ -252,7 +252,11 @@ export class Loop implements Disposable, AsyncDisposable {
     if (timers.clock instanceof ManualClock) timers.clock.attach(undefined);
     timers.clock = clock ?? this.#kernelClock;
     if (clock instanceof ManualClock) {
-      clock.attach({ nextDeadline: () => timers.nextDeadline(), fire: () => this.#fire() });
+      clock.attach({
+        nextDeadline: () => timers.nextDeadline(),
+        fire: () => this.#fire(),
+        moved: () => void this.updateTime(),
+      });
     }
     this.updateTime();
     this.#timerIsSooner();
