@@ -1,21 +1,19 @@
 import {
   KEVENT_CLOCK_WALL,
   KEVENT_REQ_ALWAYS_QUEUE,
-  KEVENT_REQ_ONESHOT,
   KEVENT_RET_BROKEN,
-  KEVENT_TIMER,
-  KEVENT_TIMER_ABSOLUTE,
-  KEVENT_TIMER_FIRED,
   KEVENT_TURN_ARM,
 } from "../ffi/abi.ts";
 import { KeventError } from "../ffi/errors.ts";
 import type { Library } from "../ffi/library.ts";
 import { brokenError, RET_FLAGS, USER_0, USER_1 } from "../ffi/record.ts";
 import type { RingReader } from "../ffi/ring.ts";
+import { Attachment } from "./attachment.ts";
 import { type Clock, ManualClock } from "./clock.ts";
 import type { Handle } from "./handle.ts";
-import { currentRuntime, type Host, type Runtime, type Wake } from "./host.ts";
+import { currentRuntime, type Host, type Runtime } from "./host.ts";
 import { Immediates } from "./immediates.ts";
+import { KernelTimer } from "./kernel_timer.ts";
 import type { LoopMetrics } from "./metrics.ts";
 import { Phase } from "./phase.ts";
 import { Queue, type QueueInfo, type QueueOptions } from "./queue.ts";
@@ -31,28 +29,10 @@ const ROUNDS_MAX = 8;
 /** Timers, or immediates, run in a row before the runtime gets a turn: about a millisecond's worth. */
 const CALLBACKS_MAX = 4096;
 
-/** Wake-ups for timers that come closer than this are put off, because each costs some 15 us. */
-const WAKE_GAP_NS = 100e3;
-/** The first step of putting off, and the last. */
-const SPACING_NS_MIN = 62.5e3;
-const SPACING_NS_MAX = 1e6;
-
-/** Fewer timers than this are woken for one by one, however close they are. */
-const CROWD = 64;
-
-/** Seconds of a deadline are 32 bits. */
-const DEADLINE_NS_MAX = 0xffffffff * 1e9;
-
 /** Waits in a row that brought nothing before a driven loop sleeps in the runtime's. */
 const LINGERS_MAX = 16;
 /** How long each is, unless the caller says otherwise. */
 const LINGER_NS_DEFAULT = 200e3;
-
-/** Until a wake-up that could not be opened, for want of descriptors, is tried again. */
-const WAKE_RETRY_MS = 100;
-
-// Captured at load: a program may replace it, also by ours.
-const { setTimeout } = globalThis;
 
 /** How `run` ends: when nothing is alive, after one round, or without waiting. */
 export type RunMode = "default" | "once" | "nowait";
@@ -126,7 +106,8 @@ export class Loop implements Disposable, AsyncDisposable {
   readonly wallClock: Clock;
   /** All immediates; for adapters. */
   readonly immediates: Immediates;
-  readonly #attached: boolean;
+  // None: only `run` moves it.
+  readonly #attachment: Attachment | undefined;
   readonly #permanent: boolean;
   readonly #ring: RingReader;
   readonly #handles = new Set<Handle>();
@@ -135,30 +116,19 @@ export class Loop implements Disposable, AsyncDisposable {
   readonly #closing: (() => void)[] = [];
   // Errors of changes, told with the next events rather than in the midst of somebody's call.
   readonly #broken: Broken[] = [];
-  // The place of the one native timer that stands for all of `timers`.
-  readonly #timerSlot: Slot;
+  readonly #kernelTimer: KernelTimer;
   readonly #kernelClock: Clock;
   readonly #call = (callback: () => void): boolean => this.#guardedCall(callback);
-  #armedNs = Infinity;
   // A timer came that is due before the kernel would tell.
   #sooner = false;
   #wokenNs = 0;
-  #spacingNs = 0;
   #nowNs = 0;
-  // No wake-up could be opened yet, and that was told.
-  #deaf = false;
-  #wake: Wake | undefined;
-  #wakeFd = -1;
-  #wakeRef = false;
   #refs = 0;
   // Records in the ring that `consume` has not seen, as the last turn counted them.
   #waiting = 0;
   // Whether a wake-up byte was asked for and nothing was there, and since when.
   #asleep = false;
   #asleepNs = 0;
-  // The runtime will call: in the microtask phase, or after a turn of its own.
-  #microtask = false;
-  #macrotask = false;
   #running = false;
   #failed = false;
   #stopped = false;
@@ -181,7 +151,6 @@ export class Loop implements Disposable, AsyncDisposable {
     const { host, library } = options.runtime ?? currentRuntime();
     this.host = host;
     this.library = library;
-    this.#attached = options.attached ?? true;
     this.#permanent = options.permanent ?? false;
     this.queue = new Queue({
       library,
@@ -207,14 +176,19 @@ export class Loop implements Disposable, AsyncDisposable {
       release: () => this.release(),
       waiting: () => this.#attendLater(),
     });
-    this.#timerSlot = this.slots.open({
-      onRecord: () => this.#disarmed(),
-      // For want of memory, say: nobody else would come back to it.
-      onError: () => {
-        this.#disarmed();
-        setTimeout(() => this.#timerIsSooner(), WAKE_RETRY_MS);
-      },
-    });
+    this.#kernelTimer = new KernelTimer(
+      this.queue,
+      this.slots,
+      // It tells nothing more, whatever is started now.
+      () => this.timers.looksAt(Infinity),
+      () => this.#timerWasRefused(),
+    );
+    if (options.attached ?? true) {
+      this.#attachment = new Attachment(host, this.queue, {
+        settle: () => this.#settle(),
+        attend: () => this.#attend(),
+      });
+    }
     this.updateTime();
   }
 
@@ -289,7 +263,7 @@ export class Loop implements Disposable, AsyncDisposable {
   /** @returns What the loop is and did. */
   info(): LoopInfo {
     return {
-      mode: this.#attached ? "attached" : "driven",
+      mode: this.#attachment !== undefined ? "attached" : "driven",
       alive: this.alive,
       handles: this.#handles.size,
       timers: this.timers.count,
@@ -460,8 +434,9 @@ export class Loop implements Disposable, AsyncDisposable {
    */
   drive(lingerNs: number = LINGER_NS_DEFAULT): Promise<boolean> {
     this.#checkOpen("drive loop");
-    if (!this.#attached || !(lingerNs > 0 && lingerNs <= 1e9)) {
-      const detail = this.#attached
+    const attached = this.#attachment !== undefined;
+    if (!attached || !(lingerNs > 0 && lingerNs <= 1e9)) {
+      const detail = attached
         ? `lingerNs must be from 1 to 1e9, not ${String(lingerNs)}`
         : "the loop is not attached: use run";
       throw new KeventError("drive loop", "drive", "EINVAL", detail);
@@ -494,7 +469,7 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#checkOpen("rest");
     this.#checkIdle("rest");
     if (this.#waiting === 0 && !this.#kernelKnows()) this.#turn(0, KEVENT_TURN_ARM);
-    return this.#settled();
+    return this.#idle();
   }
 
   #goesOn(): boolean {
@@ -541,15 +516,13 @@ export class Loop implements Disposable, AsyncDisposable {
     this.timers.end();
     this.immediates.end();
     this.#closing.length = 0;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    if (this.#wake === undefined) resolve();
-    else this.#wake.close(resolve);
+    const letGo = this.#attachment?.close() ?? Promise.resolve();
     // Now the kernel holds nothing of the queue any more.
     this.queue.close();
     for (const handle of this.#handles) handle.letGo();
     this.#handles.clear();
     this.#endDrive();
-    return promise;
+    return letGo;
   }
 
   /** The same as `close`, without waiting. */
@@ -638,7 +611,7 @@ export class Loop implements Disposable, AsyncDisposable {
 
   #turn(timeoutNs: number, flags: number): void {
     const waits = timeoutNs > 0 && !this.#busy() && !this.#jumps();
-    this.#armTimer(flags === 0 || !this.#attached);
+    this.#armTimer(flags === KEVENT_TURN_ARM && this.#attachment !== undefined);
     const beganNs = waits ? this.#kernelClock.now() : 0;
     this.#waiting = this.queue.turn(waits ? timeoutNs : 0, flags);
     this.#turns++;
@@ -727,96 +700,35 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#changed();
   }
 
-  /** The kernel's timer has fired: it tells nothing more, whatever is started now. */
-  #disarmed(): void {
-    this.#armedNs = Infinity;
+  /** For want of memory, say. Nobody else would come back to it. */
+  #timerWasRefused(): void {
     this.timers.looksAt(Infinity);
+    this.#sooner = true;
+    this.#attachment?.retry();
   }
 
-  /**
-   * Tells the kernel of the first deadline. One that is too early is left as it is, unless somebody
-   * waits for nothing else: it costs one look.
-   */
-  #armTimer(exactly: boolean): void {
+  /** Tells the kernel of the first deadline; loosely when the loop sleeps in the runtime's. */
+  #armTimer(loosely: boolean): void {
     this.#sooner = false;
-    const first = this.clock === this.#kernelClock ? this.timers.nextDeadline() : Infinity;
-    const next = Math.ceil(exactly ? first : this.#spaced(first));
-    // What was due when we were woken has fired, though the record has not been collected.
-    const stands = next > this.#armedNs && this.#armedNs > this.#wokenNs && !exactly;
-    if (next === this.#armedNs || stands) return;
-    const { queue } = this;
-    const { index, generation } = this.#timerSlot;
-    if (this.#armedNs !== Infinity) {
-      const seconds = Math.floor(this.#armedNs / 1e9);
-      queue.remove(KEVENT_TIMER, seconds, this.#armedNs - seconds * 1e9, index, generation);
-      this.slots.renew(this.#timerSlot);
-    }
-    // Later than the library can say is never.
-    this.#armedNs = next < DEADLINE_NS_MAX ? next : Infinity;
-    this.timers.looksAt(this.#armedNs);
-    if (this.#armedNs === Infinity) return;
-    const seconds = Math.floor(next / 1e9);
-    const kinds = KEVENT_TIMER_FIRED | KEVENT_TIMER_ABSOLUTE;
-    const flags = KEVENT_REQ_ONESHOT | KEVENT_REQ_ALWAYS_QUEUE;
-    const { generation: present } = this.#timerSlot;
-    queue.add(KEVENT_TIMER, seconds, next - seconds * 1e9, kinds, flags, index, present);
-  }
-
-  /** Puts wake-ups off that would come too close to each other for the number of timers there are. */
-  #spaced(first: number): number {
-    if (first === Infinity) return first;
-    const pressed = this.timers.count > CROWD && first < this.#wokenNs + WAKE_GAP_NS;
-    if (pressed) {
-      this.#spacingNs = Math.min(Math.max(this.#spacingNs * 2, SPACING_NS_MIN), SPACING_NS_MAX);
-    } else if (this.#spacingNs > 0) {
-      this.#spacingNs = this.#spacingNs > SPACING_NS_MIN ? this.#spacingNs / 2 : 0;
-    }
-    return Math.max(first, this.#wokenNs + this.#spacingNs);
+    const { timers } = this;
+    const first = this.clock === this.#kernelClock ? timers.nextDeadline() : Infinity;
+    if (loosely) this.#kernelTimer.armLoosely(first, this.#wokenNs, timers.count);
+    else this.#kernelTimer.arm(first);
+    timers.looksAt(this.#kernelTimer.armedNs);
   }
 
   // --- attached -------------------------------------------------------------------------------
 
-  /**
-   * Opens what the runtime wakes us by. Only in a turn of our own: Bun drains the microtasks on
-   * the way, those of the caller too, and with them this very method.
-   */
-  #openWake(): void {
-    if (this.#wakeFd >= 0) return;
-    this.#wakeFd = this.queue.openWake();
-    this.#wake = this.host.wake(this.#wakeFd, () => this.#attend());
-    if (this.#closed) this.#wake.close(() => {});
-  }
-
-  /** Without a descriptor for it nothing could wake us: told once, tried again until there is one. */
-  #openWakeOrRetry(): boolean {
-    try {
-      this.#openWake();
-      return true;
-    } catch (error) {
-      if (!this.#deaf) this.host.report(error);
-      this.#deaf = true;
-      setTimeout(() => this.#changed(), WAKE_RETRY_MS);
-      return false;
-    }
-  }
-
   /** A change was written: it must reach the kernel before the runtime sleeps. */
   #changed(): void {
-    if (!this.#attached || this.#running || this.#microtask || this.#closed) return;
-    this.#microtask = true;
-    this.host.microtask(() => {
-      this.#microtask = false;
-      if (!this.#closed && !this.#running) this.#settle();
-    });
+    if (!this.#running && !this.#closed) this.#attachment?.soon();
   }
 
   /** Applies changes; then either something waits and gets a round of its own, or the loop sleeps. */
   #settle(): void {
-    if (!this.#openWakeOrRetry() || this.#closed) return;
+    if (this.#running || !this.#attachment!.open() || this.#closed) return;
     if (this.#waiting === 0 && !this.#kernelKnows()) this.#guardedTurn();
-    this.#endDrive();
-    this.#updateRef();
-    if (!this.#settled()) this.#attendLater();
+    this.#settled();
   }
 
   /** Whether a wake-up was asked for, and nothing was changed since. */
@@ -825,28 +737,21 @@ export class Loop implements Disposable, AsyncDisposable {
   }
 
   /** Whether nothing is to do until somebody wakes us. */
-  #settled(): boolean {
+  #idle(): boolean {
     return this.#kernelKnows() &&
       this.#broken.length + this.#closing.length + this.immediates.size +
             this.phases.idle.size === 0;
   }
 
-  /** The process lives as long as something of ours that is ref'd waits. */
-  #updateRef(): void {
-    const ref = this.#refs > 0;
-    if (this.#closed || this.#wake === undefined || ref === this.#wakeRef) return;
-    this.#wakeRef = ref;
-    if (ref) this.#wake.ref();
-    else this.#wake.unref();
+  /** Goes back to the runtime: to sleep, or for one turn. */
+  #settled(): void {
+    this.#endDrive();
+    this.#attachment!.setRef(this.#refs > 0);
+    if (!this.#idle()) this.#attendLater();
   }
 
   #attendLater(): void {
-    if (!this.#attached || this.#macrotask || this.#running || this.#closed) return;
-    this.#macrotask = true;
-    this.host.macrotask(() => {
-      this.#macrotask = false;
-      this.#attend();
-    }, this.alive);
+    if (!this.#running && !this.#closed) this.#attachment?.later(this.alive);
   }
 
   /** The runtime called: round after round, until one brings nothing or it is enough. */
@@ -863,9 +768,7 @@ export class Loop implements Disposable, AsyncDisposable {
         if (!this.#attachedRound()) break;
       }
     });
-    this.#endDrive();
-    this.#updateRef();
-    if (!this.#settled()) this.#attendLater();
+    this.#settled();
   }
 
   /** @returns Whether another round may follow before the runtime gets a turn. */
@@ -880,7 +783,7 @@ export class Loop implements Disposable, AsyncDisposable {
     }
     if (this.#events > before) this.#lingers = LINGERS_MAX;
     else if (lingers) this.#lingers--;
-    return !lingers && !this.#settled() && this.host.checkpoint !== undefined;
+    return !lingers && !this.#idle() && this.host.checkpoint !== undefined;
   }
 
   #guarded(body: () => void): void {

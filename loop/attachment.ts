@@ -1,0 +1,112 @@
+import type { Host, Wake } from "./host.ts";
+import type { Queue } from "./queue.ts";
+
+/** Until a wake-up that could not be opened, for want of descriptors, is tried again. */
+const WAKE_RETRY_MS = 100;
+
+// Captured at load: a program may replace it, also by ours.
+const { setTimeout } = globalThis;
+
+/** What the runtime calls. */
+export interface Attended {
+  /** Something was written: it must reach the kernel before the runtime sleeps. */
+  settle(): void;
+  /** Something wants a round. */
+  attend(): void;
+}
+
+/** What ties a loop to that of the runtime: who calls when, and who keeps the process alive. */
+export class Attachment {
+  readonly #host: Host;
+  readonly #queue: Queue;
+  readonly #attended: Attended;
+  #wake: Wake | undefined;
+  #opened = false;
+  // No wake-up could be opened yet, and that was told.
+  #deaf = false;
+  #ref = false;
+  #closed = false;
+  // The runtime will call: in the microtask phase, or after a turn of its own.
+  #microtask = false;
+  #macrotask = false;
+
+  /**
+   * @param host What the runtime offers.
+   * @param queue Whose wake-ups go to the runtime.
+   * @param attended What it calls.
+   */
+  constructor(host: Host, queue: Queue, attended: Attended) {
+    this.#host = host;
+    this.#queue = queue;
+    this.#attended = attended;
+  }
+
+  /**
+   * Opens what the runtime wakes us by. Only in a turn of our own: Bun drains the microtasks on the
+   * way, those of the caller too, and with them whatever wants to open it.
+   *
+   * @returns Whether it is open. Without a descriptor for it nothing could wake us: that is told once,
+   * and tried again until there is one.
+   */
+  open(): boolean {
+    if (this.#opened) return true;
+    try {
+      const fd = this.#queue.openWake();
+      this.#opened = true;
+      this.#wake = this.#host.wake(fd, () => this.#attended.attend());
+      if (this.#closed) this.#wake.close(() => {});
+      return true;
+    } catch (error) {
+      if (!this.#deaf) this.#host.report(error);
+      this.#deaf = true;
+      this.retry();
+      return false;
+    }
+  }
+
+  /** Settles after a while: what failed for want of something may not fail then. */
+  retry(): void {
+    setTimeout(() => this.soon(), WAKE_RETRY_MS);
+  }
+
+  /** Settles in the microtask phase. */
+  soon(): void {
+    if (this.#microtask || this.#closed) return;
+    this.#microtask = true;
+    this.#host.microtask(() => {
+      this.#microtask = false;
+      if (!this.#closed) this.#attended.settle();
+    });
+  }
+
+  /**
+   * Attends after a turn of the runtime.
+   *
+   * @param keepAlive Whether the process waits for it.
+   */
+  later(keepAlive: boolean): void {
+    if (this.#macrotask || this.#closed) return;
+    this.#macrotask = true;
+    this.#host.macrotask(() => {
+      this.#macrotask = false;
+      this.#attended.attend();
+    }, keepAlive);
+  }
+
+  /** Says whether the process lives for us. What changes back within a turn is not told. */
+  setRef(ref: boolean): void {
+    if (this.#closed || this.#wake === undefined || ref === this.#ref) return;
+    this.#ref = ref;
+    if (ref) this.#wake.ref();
+    else this.#wake.unref();
+  }
+
+  /** @returns Resolves when the runtime has let go. */
+  close(): Promise<void> {
+    this.#closed = true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (this.#wake === undefined) resolve();
+    else this.#wake.close(resolve);
+    return promise;
+  }
+}

@@ -1,0 +1,110 @@
+import {
+  KEVENT_REQ_ALWAYS_QUEUE,
+  KEVENT_REQ_ONESHOT,
+  KEVENT_TIMER,
+  KEVENT_TIMER_ABSOLUTE,
+  KEVENT_TIMER_FIRED,
+} from "../ffi/abi.ts";
+import type { Queue } from "./queue.ts";
+import type { Slot, Slots } from "./slots.ts";
+
+/** Wake-ups for timers that come closer than this are put off, because each costs some 15 us. */
+const WAKE_GAP_NS = 100e3;
+/** The first step of putting off, and the last. */
+const SPACING_NS_MIN = 62.5e3;
+const SPACING_NS_MAX = 1e6;
+/** Fewer timers than this are woken for one by one, however close they are. */
+const CROWD = 64;
+
+/** Seconds of a deadline are 32 bits. */
+const DEADLINE_NS_MAX = 0xffffffff * 1e9;
+
+/** The one timer of a queue that stands for all timers of its loop: it waits for the first of them. */
+export class KernelTimer {
+  readonly #queue: Queue;
+  readonly #slots: Slots;
+  readonly #slot: Slot;
+  #armedNs = Infinity;
+  #spacingNs = 0;
+
+  /**
+   * @param queue Where it is registered.
+   * @param slots Where its events go through.
+   * @param onFired Called when it has fired: it waits for nothing any more.
+   * @param onRefused Called when the kernel refused it, for want of memory, say.
+   */
+  constructor(queue: Queue, slots: Slots, onFired: () => void, onRefused: () => void) {
+    this.#queue = queue;
+    this.#slots = slots;
+    this.#slot = slots.open({
+      onRecord: () => {
+        this.#armedNs = Infinity;
+        onFired();
+      },
+      onError: () => {
+        this.#armedNs = Infinity;
+        onRefused();
+      },
+    });
+  }
+
+  /** What it waits for; `Infinity` for nothing. */
+  get armedNs(): number {
+    return this.#armedNs;
+  }
+
+  /**
+   * Waits for a deadline, from the next turn on.
+   *
+   * @param firstNs The deadline; `Infinity` for none.
+   */
+  arm(firstNs: number): void {
+    const next = Math.ceil(firstNs);
+    if (next === this.#armedNs) return;
+    if (this.#armedNs !== Infinity) this.#remove();
+    // Later than the library can say is never.
+    this.#armedNs = next < DEADLINE_NS_MAX ? next : Infinity;
+    if (this.#armedNs !== Infinity) this.#add();
+  }
+
+  /**
+   * The same for a loop that has just been woken, and will be again: a deadline that is too early
+   * stays, because it costs no more than one look, and wake-ups do not come too close to each other.
+   *
+   * @param firstNs The deadline; `Infinity` for none.
+   * @param wokenNs When the loop was woken.
+   * @param count How many timers there are.
+   */
+  armLoosely(firstNs: number, wokenNs: number, count: number): void {
+    const next = this.#spaced(firstNs, wokenNs, count);
+    // What was due when the loop was woken has fired, though its record may not have been collected.
+    const stands = next > this.#armedNs && this.#armedNs > wokenNs;
+    if (!stands) this.arm(next);
+  }
+
+  #add(): void {
+    const seconds = Math.floor(this.#armedNs / 1e9);
+    const kinds = KEVENT_TIMER_FIRED | KEVENT_TIMER_ABSOLUTE;
+    const flags = KEVENT_REQ_ONESHOT | KEVENT_REQ_ALWAYS_QUEUE;
+    const { index, generation } = this.#slot;
+    const rest = this.#armedNs - seconds * 1e9;
+    this.#queue.add(KEVENT_TIMER, seconds, rest, kinds, flags, index, generation);
+  }
+
+  #remove(): void {
+    const seconds = Math.floor(this.#armedNs / 1e9);
+    const { index, generation } = this.#slot;
+    this.#queue.remove(KEVENT_TIMER, seconds, this.#armedNs - seconds * 1e9, index, generation);
+    this.#slots.renew(this.#slot);
+  }
+
+  #spaced(firstNs: number, wokenNs: number, count: number): number {
+    if (firstNs === Infinity) return firstNs;
+    if (count > CROWD && firstNs < wokenNs + WAKE_GAP_NS) {
+      this.#spacingNs = Math.min(Math.max(this.#spacingNs * 2, SPACING_NS_MIN), SPACING_NS_MAX);
+    } else if (this.#spacingNs > 0) {
+      this.#spacingNs = this.#spacingNs > SPACING_NS_MIN ? this.#spacingNs / 2 : 0;
+    }
+    return Math.max(firstNs, wokenNs + this.#spacingNs);
+  }
+}
