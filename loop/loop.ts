@@ -601,20 +601,20 @@ export class Loop implements Disposable, AsyncDisposable {
             this.phases.idle.size > 0 || !this.#goesOn();
   }
 
-  /** Instead of a wait, a manual clock goes to the next timer: nobody else could move it meanwhile. */
+  /** Whether a manual clock goes to the next timer instead of a wait, in which nobody could move it. */
   #jumps(): boolean {
-    const { clock, timers } = this;
-    if (!(clock instanceof ManualClock) || timers.nextDeadline() === Infinity) return false;
-    clock.moveTo(timers.nextDeadline());
-    return true;
+    return this.clock instanceof ManualClock && this.timers.nextDeadline() < Infinity;
   }
 
   #turn(timeoutNs: number, flags: number): void {
-    const waits = timeoutNs > 0 && !this.#busy() && !this.#jumps();
+    const idle = timeoutNs > 0 && !this.#busy();
+    const jumps = idle && this.#jumps();
+    const waits = idle && !jumps;
     this.#armTimer(flags === KEVENT_TURN_ARM && this.#attachment !== undefined);
     const beganNs = waits ? this.#kernelClock.now() : 0;
     this.#waiting = this.queue.turn(waits ? timeoutNs : 0, flags);
     this.#turns++;
+    if (jumps && this.#waiting === 0) (this.clock as ManualClock).moveTo(this.timers.nextDeadline());
     this.updateTime();
     if (waits) this.#idleNs += this.#kernelClock.now() - beganNs;
     if (this.#waiting > this.#ringHigh) this.#ringHigh = this.#waiting;

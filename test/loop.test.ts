@@ -32,19 +32,10 @@ import { Folder } from "./support/folder.ts";
 import { eventFd, libc, pipe, read, signalEvent, write } from "./support/libc.ts";
 import { runFixture } from "./support/program.ts";
 import { gate } from "./support/queue.ts";
-import { sleep } from "./support/worker.ts";
+import { sleep, until } from "./support/worker.ts";
 
 const SIGUSR2 = 12;
 const SIGTERM = 15;
-
-/** Waits until something holds, at most 5 s. */
-async function until(holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5000;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error("it never came to that");
-    await sleep(1);
-  }
-}
 
 describe("loop", () => {
   test("info and version say what is in use", () => {

@@ -4,7 +4,6 @@ import {
   Async,
   Check,
   Connection,
-  defaultLoop,
   type Handle,
   Idle,
   Inode,
@@ -66,22 +65,6 @@ describe("life", () => {
     expect(loop.alive).toBe(false);
     expect(() => loop.run()).toThrow("EBADF");
     expect(called.calls).toBe(0);
-  });
-
-  test("default_loop_close: the default loop runs, and cannot be closed under those who use it", () => {
-    const fired = counter();
-    for (const round of [1, 2]) {
-      const loop = defaultLoop();
-      const timer: Timer = new Timer(loop).start(() => {
-        fired();
-        timer.close();
-      }, 1);
-      expect(loop.run()).toBe(false);
-      expect(fired.calls).toBe(round);
-      expect(() => loop.close()).toThrow("Cannot close loop: EPERM");
-      expect(() => loop[Symbol.dispose]()).toThrow("EPERM");
-      expect(loop.closed).toBe(false);
-    }
   });
 
   test("active: a handle is active from start to stop, and closed from close on", () => {

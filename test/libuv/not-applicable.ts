@@ -8,6 +8,7 @@ const NO_REQUESTS =
 /** Cases of libuv that say nothing about kevent, and why. */
 export const NOT_APPLICABLE: Readonly<Partial<Record<Case, string>>> = {
   loop_configure: "the loop has no option: it never blocks a signal while it waits",
+  default_loop_close: "the default loop is not closed, because all of its thread use it",
   loop_init_oom:
     "script has no allocator that could be made to fail; tests in Zig let the kernel " +
     "refuse each mapping in turn",

@@ -16,6 +16,7 @@ import {
   Timer,
 } from "../../adapters/mod.ts";
 import { add, ctl } from "../support/queue.ts";
+import { Random } from "../../examples/demo/random.ts";
 import { closes, counter, driven, limitBlocking } from "../support/driven.ts";
 import {
   accept,
@@ -42,21 +43,10 @@ const CLIENTS = 5;
 /** What each end that sends has to send. */
 const TRANSFER_BYTES = 1 << 15;
 
-/** The same numbers in each run: mulberry32. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
-
 /** What all ends of a transfer have in common. */
 interface Transfer {
   readonly loop: Loop;
-  readonly random: (below: number) => number;
+  readonly random: Random;
   readonly ends: End[];
   /** How often sending was told to be possible, and was or was not. */
   valid: number;
@@ -119,7 +109,7 @@ class End {
   }
 
   #readSome(): void {
-    const mood = this.#transfer.random(7);
+    const mood = this.#transfer.random.between(0, 6);
     if (mood < 2) this.#readOnce(74);
     else if (mood < 4) { while (this.#readOnce(931)); }
     else if (mood === 5) this.#pause(KEVENT_POLL_IN, 2);
@@ -143,7 +133,7 @@ class End {
       this.#wanted &= ~KEVENT_POLL_OUT;
       return;
     }
-    const mood = this.#transfer.random(7);
+    const mood = this.#transfer.random.between(0, 6);
     if (mood < 4) {
       if (this.#sendOnce(mood < 2 ? 103 : 1234)) this.#transfer.valid++;
       else this.#transfer.spurious++;
@@ -182,7 +172,7 @@ class End {
 /** Runs clients and a server of one loop that send to each other, or clients that send only. */
 function transfer(duplex: boolean): Transfer {
   using loop = driven();
-  const state: Transfer = { loop, random: randomFrom(7), ends: [], valid: 0, spurious: 0 };
+  const state: Transfer = { loop, random: new Random(7), ends: [], valid: 0, spurious: 0 };
   const { fds, address } = listener();
   const server: Poll = new Poll(loop, fds.a).start(KEVENT_POLL_IN, () => {
     new End(state, accept(fds.a), duplex);

@@ -1,6 +1,6 @@
 // libuv's tests of children, by name. The runtime starts them; a driven loop sees how they end.
 import { type ChildProcess, spawn, type StdioOptions } from "node:child_process";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import {
   Connection,
@@ -17,9 +17,11 @@ import {
   Signal,
   Timer,
 } from "../../adapters/mod.ts";
+import { flagsOf, linkOf, openDescriptors } from "../support/descriptors.ts";
 import { counter, driven, limitBlocking } from "../support/driven.ts";
 import { Folder } from "../support/folder.ts";
 import {
+  absentPid,
   blockingPipe,
   Descriptors,
   libc,
@@ -36,13 +38,6 @@ const SIGTERM = 15;
 const SIGWINCH = 28;
 const O_CREAT_WRONLY = 0o101;
 const O_CLOEXEC = 0o2000000;
-
-/** A pid that nobody has, from the highest one down. */
-function absentPid(): number {
-  let pid = (1 << 22) - 1;
-  while (libc.kill(pid, 0) === 0) pid--;
-  return pid;
-}
 
 /** A child and what a loop heard of its end. */
 class Child {
@@ -303,25 +298,6 @@ describe("conversation", () => {
     expect(heard.map(({ text, closed }) => [text, closed.calls])).toEqual([["", 1], ["", 1]]);
   });
 });
-
-/** Descriptors of this process, without the one that lists them. */
-function openDescriptors(): Set<string> {
-  return new Set(readdirSync("/proc/self/fd").filter((fd) => linkOf(fd) !== undefined));
-}
-
-function linkOf(fd: string): string | undefined {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The flags that open(2) knows, with what a child inherits. */
-function flagsOf(fd: string): number {
-  const info = readFileSync(`/proc/self/fdinfo/${fd}`, "utf8");
-  return Number.parseInt(/^flags:\s*(\d+)/m.exec(info)![1]!, 8);
-}
 
 describe("descriptors", () => {
   test("spawn_fs_open: no child inherits a descriptor of ours", async () => {

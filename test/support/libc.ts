@@ -204,3 +204,10 @@ export function pollNow(fd: number, events = 1, timeoutMs = 0): number {
 export function readableWithin(fd: number, ms: number): boolean {
   return (pollNow(fd, 1, ms) & 1) !== 0;
 }
+
+/** A pid that nobody has, from the highest one down. */
+export function absentPid(): number {
+  let pid = (1 << 22) - 1;
+  while (libc.kill(pid, 0) === 0) pid--;
+  return pid;
+}

@@ -67,3 +67,12 @@ export class TestWorker implements Disposable {
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
+
+/** Waits until something holds, at most 5 s. */
+export async function until(holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 5000;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error("it never came to that");
+    await sleep(1);
+  }
+}
