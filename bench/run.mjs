@@ -16,6 +16,7 @@ import { benchCore } from "./core.mjs";
 import { benchIdle } from "./idle.mjs";
 import { benchLibrary } from "./load.mjs";
 import { benchReadiness } from "./readiness.mjs";
+import { benchStarvation } from "./starvation.mjs";
 import { printed, saved } from "./table.mjs";
 import { benchTimers } from "./timers.mjs";
 
@@ -25,6 +26,7 @@ const rows = {
   ctl: (bench) => bench.scripts("ctl", bench.backends.slice(0, 1)),
   core: benchCore,
   timers: benchTimers,
+  starvation: benchStarvation,
   readiness: benchReadiness,
   wake: (bench) => bench.scripts("wake", bench.backends),
   idle: benchIdle,

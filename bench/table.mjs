@@ -81,7 +81,10 @@ export function saved(path, results, machine) {
   writeFileSync(path, `${textOf(all)}\n${byHand}`);
 }
 
-const order = ["ring", "ctl", "core", "timers", "readiness", "wake", "idle", "memory", "library"];
+const order = [
+  ...["ring", "ctl", "core", "timers", "starvation"],
+  ...["readiness", "wake", "idle", "memory", "library"],
+];
 
 function byRow(a, b) {
   return order.indexOf(a.row) - order.indexOf(b.row);

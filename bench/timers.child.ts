@@ -1,17 +1,63 @@
 /**
- * One program that `bench/timers.mjs` measures: timers of the runtime. Each group of measurements has
- * a process of its own, so that none sees the heap that another left. Prints one JSON object.
+ * One program that `bench/timers.mjs` measures: timers of one form. Each group of measurements has a
+ * process of its own, so that none sees the heap that another left. Prints one JSON object.
  *
- *   <program> <groups, with commas> <timers> <lateness samples> <seconds of intervals>
+ *   <program> native|number <groups, with commas> <timers> <lateness samples> <seconds>
  */
 
 import process from "node:process";
 
-const [, , groups = "", ...sizes] = process.argv;
+const [, , form = "", groups = "", ...sizes] = process.argv;
 const [count = 0, samples = 0, seconds = 0] = sizes.map(Number);
 const results: Record<string, number> = {};
-/** What names a timer is the runtime's affair. */
-type Name = Parameters<typeof clearTimeout>[0];
+
+/** Timers of one form. What names a timer is its affair. */
+interface Timers {
+  /** What a millisecond is in delays. */
+  readonly unit: number;
+  start(callback: () => void, delay: number): unknown;
+  clear(timer: unknown): void;
+  every(callback: (missed?: number) => void, ms: number): unknown;
+  immediate(callback: () => void): void;
+  /** Milliseconds of the clock that intervals are held against. */
+  nowMs(): number;
+}
+
+/** Nothing of kevent is loaded where the runtime's own are measured. */
+const forms: Record<string, () => Promise<Timers>> = {
+  native: () => Promise.resolve(asGlobals(globalThis)),
+  number: async () => {
+    const { clearTimer, defaultLoop, now, setTimer } = await import("../adapters/mod.ts");
+    const { immediates } = defaultLoop();
+    return {
+      unit: 1e6,
+      start: setTimer,
+      clear: clearTimer,
+      every: (callback, ms) => setTimer(callback, { every: ms * 1e6 }),
+      immediate: (callback) => immediates.add({ onImmediate: callback }, true),
+      nowMs: () => now() / 1e6,
+    };
+  },
+};
+
+type Globals = Pick<typeof import("node:timers"), "setTimeout" | "setInterval" | "setImmediate"> & {
+  clearTimeout(timer: unknown): void;
+};
+
+function asGlobals({ clearTimeout, setImmediate, setInterval, setTimeout }: Globals): Timers {
+  return {
+    unit: 1,
+    start: setTimeout,
+    clear: clearTimeout,
+    every: setInterval,
+    immediate: setImmediate,
+    nowMs: () => performance.now(),
+  };
+}
+
+const timers = await forms[form]!();
+// Not as properties: no form pays for being one of several.
+const { clear, start, unit } = timers;
 
 function nothing(): void {}
 
@@ -25,141 +71,189 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Whole milliseconds between one and two minutes: the same for each run. */
-function mixed(length: number): Float64Array {
-  let seed = 1;
-  return new Float64Array(length).map(() => {
-    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-    return 60_000 + (seed >>> 8) % 60_000;
-  });
+/** Delays of a minute and some whole milliseconds, so many different ones. */
+function mixed(length: number, distinct = 1000): Float64Array {
+  return new Float64Array(length).map((_, n) => (60_000 + n % distinct) * unit);
 }
 
 function quantile(values: Float64Array, share: number): number {
   return values.toSorted()[Math.floor(values.length * share)]!;
 }
 
-/** Nanoseconds each to create, to clear, and for both with a thousand that live. */
-function allocate(length: number): void {
+/** Runs a part of `allocate`; gives nanoseconds for each. */
+function timed(length: number, part: () => void): number {
+  const begin = performance.now();
+  part();
+  return (performance.now() - begin) * 1e6 / length;
+}
+
+/** Nanoseconds each to create and to clear in order of creation. */
+function createAndClear(length: number, distinct?: number): { create: number; clear: number } {
+  const delays = mixed(length, distinct);
+  const names: unknown[] = new Array(length);
+  return {
+    create: timed(length, () => {
+      for (let n = 0; n < length; n++) names[n] = start(nothing, delays[n]!);
+    }),
+    clear: timed(length, () => {
+      for (let n = 0; n < length; n++) clear(names[n]);
+    }),
+  };
+}
+
+/** Nanoseconds for both while a thousand others wait: cleared at once, or a thousand later. */
+function churn(length: number): { churn: number; window: number } {
   const delays = mixed(length);
-  const names: Name[] = new Array(length);
-  const start = performance.now();
-  for (let n = 0; n < length; n++) names[n] = setTimeout(nothing, delays[n]!);
-  const middle = performance.now();
-  for (let n = 0; n < length; n++) clearTimeout(names[n]);
-  const end = performance.now();
-  const live: Name[] = Array.from({ length: 1000 }, (_, n) => setTimeout(nothing, delays[n % 50]!));
-  const churn = performance.now();
-  for (let n = 0; n < length; n++) {
-    clearTimeout(live[n % 1000]);
-    live[n % 1000] = setTimeout(nothing, delays[n]!);
-  }
-  const churned = performance.now();
-  for (const name of live) clearTimeout(name);
-  results.create = (middle - start) * 1e6 / length;
-  results.clear = (end - middle) * 1e6 / length;
-  results.churn = (churned - churn) * 1e6 / length;
+  const live = Array.from({ length: 1000 }, (_, n) => start(nothing, delays[n]!));
+  const churn = timed(length, () => {
+    for (let n = 0; n < length; n++) clear(start(nothing, delays[n]!));
+  });
+  const window = timed(length, () => {
+    for (let n = 0; n < length; n++) {
+      clear(live[n % 1000]);
+      live[n % 1000] = start(nothing, delays[n]!);
+    }
+  });
+  for (const name of live) clear(name);
+  return { churn, window };
 }
 
 /** Bytes of the process for each timer that waits. */
-function memory(): void {
+async function memory(): Promise<void> {
   const delays = mixed(count);
-  const warm = Array.from({ length: 1000 }, () => setTimeout(nothing, 60_000));
-  for (const timer of warm) clearTimeout(timer);
-  collect();
-  const before = process.memoryUsage().rss;
-  for (let n = 0; n < count; n++) setTimeout(nothing, delays[n]!);
-  collect();
-  results.memory = (process.memoryUsage().rss - before) / count;
+  const warm = Array.from({ length: 1000 }, (_, n) => start(nothing, delays[n]!));
+  for (const timer of warm) clear(timer);
+  const resident = async (): Promise<number> => {
+    // Freed pages go back to the kernel a little later.
+    for (let n = 0; n < 3; n++) {
+      collect();
+      await sleep(count / 5000);
+    }
+    return process.memoryUsage().rss;
+  };
+  const before = await resident();
+  for (let n = 0; n < count; n++) start(nothing, delays[n]!);
+  results.memory = (await resident() - before) / count;
 }
 
-/** Processor time of the process for each timer that fires, all within a second. */
-async function fire(): Promise<void> {
-  const delays = mixed(count);
-  // Deadlines lie in one second that begins when all have been created.
-  const begin = performance.now();
-  for (let n = 0; n < 2000; n++) clearTimeout(setTimeout(nothing, 60_000));
-  const lead = (performance.now() - begin) / 2000 * count * 2 + 1500;
+/** Processor time of the process for each timer that fires, from the last start to the last call. */
+async function fire(key: string, delayOf: (n: number) => number): Promise<void> {
+  // All have been created before the first is due.
+  const pilot = mixed(2000);
+  const each = timed(pilot.length, () => pilot.forEach((delay) => clear(start(nothing, delay))));
+  const lead = Math.ceil(50 + count / 500 + each * count * 2 / 1e6);
+  const delays = new Float64Array(count).map((_, n) => (lead + delayOf(n)) * unit);
   await new Promise<void>((resolve, reject) => {
     let left = count;
     let cpu = process.cpuUsage();
     const fired = (): void => {
       if (--left > 0) return;
       const { user, system } = process.cpuUsage(cpu);
-      results.fire = (user + system) * 1000 / count;
+      results[key] = (user + system) * 1000 / count;
       resolve();
     };
-    const due = performance.now() + lead;
-    for (let n = 0; n < count; n++) {
-      setTimeout(fired, Math.round(due + delays[n]! % 1000 - performance.now()));
-    }
+    const begin = performance.now();
+    for (let n = 0; n < count; n++) start(fired, delays[n]!);
     collect();
-    if (performance.now() > due) reject(new Error("Bench: timers fired while others were created"));
+    if (performance.now() > begin + lead) reject(new Error("Bench: fired while others were made"));
     cpu = process.cpuUsage();
   });
 }
 
 /** How late a timer of one millisecond is, in microseconds, beside others that wait. */
 async function lateness(waiting: number, name: string): Promise<void> {
-  const others = Array.from(mixed(waiting), (delay) => setTimeout(nothing, delay));
+  const others = Array.from(mixed(waiting), (delay) => start(nothing, delay));
   const late = new Float64Array(samples);
   for (let n = 0; n < samples; n++) {
     await new Promise<void>((resolve) => {
       const called = performance.now();
-      setTimeout(() => {
+      start(() => {
         late[n] = (performance.now() - called - 1) * 1000;
         resolve();
-      }, 1);
+      }, unit);
     });
   }
-  for (const timer of others) clearTimeout(timer);
+  for (const timer of others) clear(timer);
   results[`${name}50`] = quantile(late, 0.5);
   results[`${name}99`] = quantile(late, 0.99);
 }
 
-/** What an interval of one millisecond loses, and what a thousand of ten milliseconds cost. */
+/** How far an interval of one millisecond is from where it should be; ticks that were told count. */
+async function drift(): Promise<void> {
+  const begin = timers.nowMs();
+  await new Promise<void>((resolve) => {
+    let ticks = 0;
+    const one = timers.every((missed = 0) => {
+      ticks += 1 + missed;
+      const passed = timers.nowMs() - begin;
+      if (passed < seconds * 1000) return;
+      results.drift = Math.abs(passed - ticks);
+      clear(one);
+      resolve();
+    }, 1);
+  });
+}
+
+/** What a thousand intervals of ten milliseconds cost, in percent of a processor. */
 async function intervals(): Promise<void> {
-  let ticks = 0;
-  const start = performance.now();
-  const one = setInterval(() => ticks++, 1);
-  await sleep(seconds * 1000);
-  results.drift = performance.now() - start - ticks;
-  clearInterval(one);
-  const many = Array.from({ length: 1000 }, () => setInterval(nothing, 10));
+  const many = Array.from({ length: 1000 }, () => timers.every(nothing, 10));
+  // What the runtime compiles first is over then.
+  await sleep(seconds * 250);
   const cpu = process.cpuUsage();
   const from = performance.now();
   await sleep(seconds * 1000);
   const { user, system } = process.cpuUsage(cpu);
   results.cpu = (user + system) / (performance.now() - from) / 10;
-  for (const timer of many) clearInterval(timer);
+  for (const timer of many) clear(timer);
 }
 
 /** Nanoseconds for each of many immediates, from the first call to the last callback. */
 async function immediates(length: number): Promise<void> {
-  const start = performance.now();
+  const { immediate } = timers;
+  const begin = performance.now();
   await new Promise<void>((resolve) => {
     let left = length;
     const called = (): void => {
       if (--left === 0) resolve();
     };
-    for (let n = 0; n < length; n++) setImmediate(called);
+    for (let n = 0; n < length; n++) immediate(called);
   });
-  results.immediate = (performance.now() - start) * 1e6 / length;
+  results.immediate = (performance.now() - begin) * 1e6 / length;
 }
 
-for (const group of groups.split(",")) {
-  if (group === "memory") memory();
-  if (group === "fire") await fire();
-  if (group === "allocate") {
-    // The compilers of the runtime have their say first.
-    allocate(Math.min(count, 20_000));
-    allocate(count);
-    for (const length of [20_000, 100_000]) await immediates(Math.min(length, count));
-  }
-  if (group === "lateness") {
+const spanMs = Math.min(1000, count / 100);
+// The compilers of the runtime have their say first.
+const warm = Math.min(count, 20_000);
+const measurements: Record<string, () => void | Promise<void>> = {
+  create() {
+    createAndClear(warm);
+    Object.assign(results, createAndClear(count));
+  },
+  spread() {
+    createAndClear(warm, 60_000);
+    results.spread = createAndClear(count, 60_000).create;
+  },
+  churn() {
+    churn(warm);
+    Object.assign(results, churn(count));
+  },
+  memory,
+  fire: () => fire("fire", (n) => n % spanMs),
+  ordered: () => fire("ordered", (n) => Math.floor(n / count * spanMs)),
+  async immediate() {
+    for (let n = 0; n < 10; n++) await immediates(warm);
+    await immediates(Math.min(100_000, count));
+  },
+  async lateness() {
     await lateness(0, "idle");
     await lateness(10_000, "busy");
-  }
-  if (group === "intervals") await intervals();
-}
+  },
+  async intervals() {
+    await drift();
+    await intervals();
+  },
+};
+
+for (const group of groups.split(",")) await measurements[group]!();
 console.log(JSON.stringify(results));
 process.exit();

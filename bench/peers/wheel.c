@@ -194,46 +194,59 @@ static void turn(void) {
 
 // --- measurements ----------------------------------------------------------------------------
 
-static uint32_t seed = 1;
+#define MS 1000000u
 
-// Whole milliseconds between one and two minutes.
-static uint64_t mixed(void) {
-  seed = seed * 1664525u + 1013904223u;
-  return (60000 + (uint64_t)(seed >> 8) % 60000) * 1000000u;
-}
+// A minute and some whole milliseconds, so many different ones.
+static uint64_t mixed(uint64_t n, uint64_t distinct) { return (60000 + n % distinct) * MS; }
 
 static void nothing(timer *t) { (void)t; }
 
-static void allocation(timer *timers, uint64_t count) {
-  for (uint64_t n = 0; n < count; n++) timers[n].data = mixed();
+// Nanoseconds each.
+static double each(uint64_t from, uint64_t count) {
+  return (double)(now_ns() - from) / (double)count;
+}
+
+static void allocation(timer *timers, uint64_t count, uint64_t distinct, const char *name) {
+  for (uint64_t n = 0; n < count; n++) timers[n].data = mixed(n, distinct);
   const uint64_t begin = now_ns();
   for (uint64_t n = 0; n < count; n++) start(&timers[n], timers[n].data, 0, nothing);
+  printf("\"%s\": %.2f, ", name, each(begin, count));
   const uint64_t middle = now_ns();
   for (uint64_t n = 0; n < count; n++) stop(&timers[n]);
-  const uint64_t end = now_ns();
+  if (distinct == 1000) printf("\"clear\": %.2f, ", each(middle, count));
+}
+
+static void churning(timer *timers, uint64_t count) {
   enum { WINDOW = 1000 };
-  for (uint64_t n = 0; n < WINDOW; n++) start(&timers[n], mixed(), 0, nothing);
-  const uint64_t churn = now_ns();
+  for (uint64_t n = 0; n <= WINDOW; n++) timers[n].data = mixed(n, WINDOW);
+  for (uint64_t n = 0; n < WINDOW; n++) start(&timers[n], timers[n].data, 0, nothing);
+  const uint64_t at_once = now_ns();
+  for (uint64_t n = 0; n < count; n++) {
+    start(&timers[WINDOW], timers[n % WINDOW].data, 0, nothing);
+    stop(&timers[WINDOW]);
+  }
+  printf("\"churn\": %.2f, ", each(at_once, count));
+  const uint64_t later = now_ns();
   for (uint64_t n = 0; n < count; n++) {
     timer *t = &timers[n % WINDOW];
     stop(t);
     start(t, t->data, 0, nothing);
   }
-  const uint64_t churned = now_ns();
+  printf("\"window\": %.2f, ", each(later, count));
   for (uint64_t n = 0; n < WINDOW; n++) stop(&timers[n]);
-  const double each = (double)count;
-  printf("{\"create\": %.2f, \"clear\": %.2f, \"churn\": %.2f", (double)(middle - begin) / each,
-         (double)(end - middle) / each, (double)(churned - churn) / each);
 }
 
-static void firing(timer *timers, uint64_t count) {
-  for (uint64_t n = 0; n < count; n++)
-    start(&timers[n], 500000000u + mixed() / 1000000u % 1000 * 1000000u, 0, nothing);
+static void firing(timer *timers, uint64_t count, int ordered, const char *name) {
+  const uint64_t span_ms = count < 100000 ? count / 100 : 1000;
+  for (uint64_t n = 0; n < count; n++) {
+    const uint64_t ms = ordered ? n * span_ms / count : n % span_ms;
+    start(&timers[n], (count / 2000 + ms) * MS, 0, nothing);
+  }
   const uint64_t before = cpu_ns();
-  batch_ns = 1000000u;
+  batch_ns = MS;
   while (pending) turn();
   batch_ns = 0;
-  printf(", \"fire\": %.2f", (double)(cpu_ns() - before) / (double)count);
+  printf("\"%s\": %.2f, ", name, (double)(cpu_ns() - before) / (double)count);
 }
 
 static uint64_t sampled, sampled_most, called_at;
@@ -244,7 +257,7 @@ static void sample(timer *t) {
   if (called_at) late_us[sampled++] = ((double)(now - called_at) - 1e6) / 1000;
   if (sampled == sampled_most) return;
   called_at = now_ns();
-  start(t, 1000000u, 0, sample);
+  start(t, MS, 0, sample);
 }
 
 static int by_value(const void *a, const void *b) {
@@ -253,28 +266,36 @@ static int by_value(const void *a, const void *b) {
 }
 
 static void lateness(timer *timers, uint64_t far, const char *name) {
-  for (uint64_t n = 0; n < far; n++) start(&timers[n + 1], mixed(), 0, nothing);
+  for (uint64_t n = 0; n < far; n++) start(&timers[n + 1], mixed(n, 1000), 0, nothing);
   sampled = called_at = 0;
   sample(timers);
   while (sampled < sampled_most) turn();
   for (uint64_t n = 0; n < far; n++) stop(&timers[n + 1]);
   qsort(late_us, sampled, sizeof *late_us, by_value);
-  printf(", \"%s50\": %.2f, \"%s99\": %.2f", name, late_us[sampled / 2], name,
+  printf("\"%s50\": %.2f, \"%s99\": %.2f, ", name, late_us[sampled / 2], name,
          late_us[sampled * 99 / 100]);
 }
 
-static void intervals(timer *timers, uint64_t seconds) {
+static uint64_t ticked_at;
+
+static void ticked(timer *t) {
+  (void)t;
+  ticked_at = now_ns();
+}
+
+static void intervals(timer *timers, double seconds) {
+  const uint64_t span = (uint64_t)(seconds * 1e9);
   const uint64_t begin = now_ns();
   fired = skipped = 0;
-  start(timers, 1000000u, 1000000u, nothing);
-  while (now_ns() - begin < seconds * 1000000000u) turn();
-  const double ms = (double)(now_ns() - begin) / 1e6;
+  start(timers, MS, MS, ticked);
+  while (now_ns() - begin < span) turn();
   stop(timers);
-  printf(", \"drift\": %.3f", ms - (double)(fired + skipped));
-  for (uint64_t n = 0; n < 1000; n++) start(&timers[n], 10000000u, 10000000u, nothing);
+  const double passed_ms = (double)(ticked_at - begin) / MS;
+  printf("\"drift\": %.3f, ", passed_ms - (double)(fired + skipped));
+  for (uint64_t n = 0; n < 1000; n++) start(&timers[n], 10 * MS, 10 * MS, nothing);
   const uint64_t from = now_ns(), before = cpu_ns();
-  while (now_ns() - from < seconds * 1000000000u) turn();
-  printf(", \"cpu\": %.3f", (double)(cpu_ns() - before) * 100 / (double)(now_ns() - from));
+  while (now_ns() - from < span) turn();
+  printf("\"cpu\": %.3f", (double)(cpu_ns() - before) * 100 / (double)(now_ns() - from));
   for (uint64_t n = 0; n < 1000; n++) stop(&timers[n]);
 }
 
@@ -289,12 +310,15 @@ int main(int argc, char **argv) {
   timer *timers = malloc((count > 20000 ? count : 20000) * sizeof *timers);
   for (uint64_t n = 0; n < count; n++) timers[n].data = 1;
   const uint64_t bytes = resident() - before;
-  allocation(timers, count);
-  printf(", \"memory\": %.1f", (double)bytes / (double)count);
-  firing(timers, count);
+  printf("{\"memory\": %.1f, ", (double)bytes / (double)count);
+  allocation(timers, count, 1000, "create");
+  allocation(timers, count, 60000, "spread");
+  churning(timers, count);
+  firing(timers, count, 0, "fire");
+  firing(timers, count, 1, "ordered");
   lateness(timers, 0, "idle");
   lateness(timers, 10000, "busy");
-  intervals(timers, strtoull(argv[3], NULL, 10));
+  intervals(timers, strtod(argv[3], NULL));
   puts("}");
   return 0;
 }
