@@ -11,10 +11,16 @@ import { gate } from "./support/queue.ts";
 const root = new URL("..", import.meta.url);
 const readme = readFileSync(new URL("README.md", root), "utf8");
 
+/** The file behind a name that people import. */
+function entryOf(name: string): string {
+  const { imports } = JSON.parse(readFileSync(new URL("deno.json", root), "utf8"));
+  return new URL(imports[name], root).href;
+}
+
 /** What a block prints stands in its last comment, if it prints. */
 const blocks = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code], index) => ({
   number: index + 1,
-  code: code!.replaceAll('"kevent"', JSON.stringify(new URL("adapters/mod.ts", root).href)),
+  code: code!.replace(/"kevent(\/\w+)*"/g, (name) => JSON.stringify(entryOf(JSON.parse(name)))),
   output: /^console\.log.* \/\/ (.*)$/m.exec(code!)?.[1],
 }));
 

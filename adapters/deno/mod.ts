@@ -1,11 +1,28 @@
 /**
- * kevent in Deno.
+ * kevent in Deno, and Deno's timers on a loop of kevent.
  *
  * @module
  */
 import { setRuntime } from "../../loop/host.ts";
 import { host, library } from "./host.ts";
+import { namespace, timers } from "./timers.ts";
 
 setRuntime({ host, library });
 
 export * from "../../loop/mod.ts";
+
+/** The timers of `node:timers` in Deno: see `kevent/timers`. */
+export const {
+  setTimeout,
+  setInterval,
+  setImmediate,
+  clearTimeout,
+  clearInterval,
+  clearImmediate,
+} = timers;
+
+/**
+ * As `Deno.refTimer` and `Deno.unrefTimer`, of these timers. Those of `setTimer` are not meant: they
+ * take `ref`, and `kevent` has functions for them.
+ */
+export const { refTimer, unrefTimer } = namespace;

@@ -1,0 +1,86 @@
+/**
+ * `kevent/register`: puts the timers of kevent in the place of the runtime's own, for the program that imports
+ * it, or that is started with `--preload kevent/register`: the globals, `node:timers`,
+ * `node:timers/promises`, and what the runtime has in `Deno` or `Bun`.
+ *
+ * Where the library cannot run the runtime's own timers stay, and it is said once.
+ *
+ * @module
+ */
+import nodeModule from "node:module";
+import nodeTimers from "node:timers";
+import nodePromises from "node:timers/promises";
+
+/** One property that was replaced. */
+interface Replaced {
+  readonly holder: object;
+  readonly name: string;
+  readonly value: unknown;
+  readonly before: PropertyDescriptor;
+}
+
+// Captured at load: a program may replace it.
+const { error: complain } = console;
+
+const replaced: Replaced[] = [];
+
+/** Replaces what is there already, and nothing else. */
+function replace(holder: object, values: object): void {
+  for (const [name, value] of Object.entries(values)) {
+    const before = Object.getOwnPropertyDescriptor(holder, name);
+    if (before === undefined) continue;
+    // What cannot be defined anew can be written to.
+    const flags = before.configurable ? { writable: true, enumerable: before.enumerable! } : {};
+    Object.defineProperty(holder, name, { value, ...flags });
+    replaced.push({ holder, name, value, before });
+  }
+}
+
+/** Lets modules see it that imported the functions by their names. */
+function synchronize(): void {
+  nodeModule.syncBuiltinESMExports?.();
+}
+
+async function register(): Promise<void> {
+  const { defaultLoop } = await import("./mod.ts");
+  // A queue that cannot be made is better known now.
+  defaultLoop();
+  const isBun = "Bun" in globalThis;
+  const { timers, namespace } = isBun
+    ? await import("./bun/timers.ts")
+    : await import("./deno/timers.ts");
+  const { promised } = await import("./timers_promises.ts");
+  replace(globalThis, timers);
+  replace(nodeTimers, { ...timers, promises: promised });
+  replace(nodePromises, promised);
+  replace((globalThis as unknown as Record<string, object>)[isBun ? "Bun" : "Deno"]!, namespace);
+  synchronize();
+}
+
+/**
+ * Puts the runtime's own timers back. Those of ours that wait go on, and can be cleared with the
+ * methods they have. What somebody has replaced since then stays.
+ *
+ * @example
+ * ```ts
+ * import { registered, unregister } from "../adapters/register.ts";
+ *
+ * const ours = setTimeout;
+ * unregister();
+ * if (registered && setTimeout === ours) throw new Error("it is still there");
+ * ```
+ */
+export function unregister(): void {
+  for (const { holder, name, value, before } of replaced.splice(0).reverse()) {
+    const now = Object.getOwnPropertyDescriptor(holder, name);
+    if (now?.value === value) Object.defineProperty(holder, name, before);
+  }
+  synchronize();
+}
+
+/** Whether the timers of kevent were put in place. */
+export const registered: boolean = await register().then(() => true, (error) => {
+  unregister();
+  complain(`kevent: the runtime's own timers stay in place: ${error?.message ?? error}`);
+  return false;
+});
