@@ -2,7 +2,7 @@
  * One program that `bench/timers.mjs` measures: timers of one form. Each group of measurements has a
  * process of its own, so that none sees the heap that another left. Prints one JSON object.
  *
- *   <program> native|number <groups, with commas> <timers> <lateness samples> <seconds>
+ *   <program> native|number|dropin <groups, with commas> <timers> <lateness samples> <seconds>
  */
 
 import process from "node:process";
@@ -26,6 +26,7 @@ interface Timers {
 /** Nothing of kevent is loaded where the runtime's own are measured. */
 const forms: Record<string, () => Promise<Timers>> = {
   native: () => Promise.resolve(asGlobals(globalThis)),
+  dropin: async () => asGlobals(await import("../adapters/timers.ts")),
   number: async () => {
     const { clearTimer, defaultLoop, now, setTimer } = await import("../adapters/mod.ts");
     const { immediates } = defaultLoop();
@@ -137,23 +138,22 @@ async function memory(): Promise<void> {
 }
 
 /** Processor time of the process for each timer that fires, from the last start to the last call. */
-async function fire(key: string, delayOf: (n: number) => number): Promise<void> {
+async function fire(length: number, delayOf: (n: number) => number): Promise<number> {
   // All have been created before the first is due.
   const pilot = mixed(2000);
   const each = timed(pilot.length, () => pilot.forEach((delay) => clear(start(nothing, delay))));
-  const lead = Math.ceil(50 + count / 500 + each * count * 2 / 1e6);
-  const delays = new Float64Array(count).map((_, n) => (lead + delayOf(n)) * unit);
-  await new Promise<void>((resolve, reject) => {
-    let left = count;
+  const lead = Math.ceil(50 + length / 500 + each * length * 2 / 1e6);
+  const delays = new Float64Array(length).map((_, n) => (lead + delayOf(n)) * unit);
+  return await new Promise((resolve, reject) => {
+    let left = length;
     let cpu = process.cpuUsage();
     const fired = (): void => {
       if (--left > 0) return;
       const { user, system } = process.cpuUsage(cpu);
-      results[key] = (user + system) * 1000 / count;
-      resolve();
+      resolve((user + system) * 1000 / length);
     };
     const begin = performance.now();
-    for (let n = 0; n < count; n++) start(fired, delays[n]!);
+    for (let n = 0; n < length; n++) start(fired, delays[n]!);
     collect();
     if (performance.now() > begin + lead) reject(new Error("Bench: fired while others were made"));
     cpu = process.cpuUsage();
@@ -196,9 +196,10 @@ async function drift(): Promise<void> {
 
 /** What a thousand intervals of ten milliseconds cost, in percent of a processor. */
 async function intervals(): Promise<void> {
+  for (let n = 0; n < warm; n++) clear(timers.every(nothing, 10));
   const many = Array.from({ length: 1000 }, () => timers.every(nothing, 10));
-  // What the runtime compiles first is over then.
-  await sleep(seconds * 250);
+  // What the runtime compiles then is ready.
+  await sleep(seconds * 1000);
   const cpu = process.cpuUsage();
   const from = performance.now();
   await sleep(seconds * 1000);
@@ -223,7 +224,7 @@ async function immediates(length: number): Promise<void> {
 
 const spanMs = Math.min(1000, count / 100);
 // The compilers of the runtime have their say first.
-const warm = Math.min(count, 20_000);
+const warm = Math.min(count / 10, 20_000);
 const measurements: Record<string, () => void | Promise<void>> = {
   create() {
     createAndClear(warm);
@@ -238,8 +239,16 @@ const measurements: Record<string, () => void | Promise<void>> = {
     Object.assign(results, churn(count));
   },
   memory,
-  fire: () => fire("fire", (n) => n % spanMs),
-  ordered: () => fire("ordered", (n) => Math.floor(n / count * spanMs)),
+  async fire() {
+    const scattered = (n: number): number => n % spanMs;
+    await fire(count / 10, scattered);
+    results.fire = await fire(count, scattered);
+  },
+  async ordered() {
+    const ordered = (n: number): number => Math.floor(n / count * spanMs);
+    await fire(count / 10, ordered);
+    results.ordered = await fire(count, ordered);
+  },
   async immediate() {
     for (let n = 0; n < 10; n++) await immediates(warm);
     await immediates(Math.min(100_000, count));

@@ -1,19 +1,21 @@
-// Timers: what each costs to make, to clear, to hold and to fire, and how late it is. Two forms take
-// turns: the runtime's own and ours by number (`setTimer`). The limit is a bare wheel in C,
-// `bench/peers/wheel.c`.
+// Timers: what each costs to make, to clear, to hold and to fire, and how late it is. Three forms take
+// turns: the runtime's own, ours by number (`setTimer`), ours in the shape of the runtime's
+// (`kevent/timers`). The limit is a bare wheel in C, `bench/peers/wheel.c`.
 
 import { join } from "node:path";
 import { must, root } from "../.ci/shell.mjs";
 import { median, printedBy } from "./common.mjs";
 
-/** Measured once, and on each back-end: a process for each. */
-const alone = ["create", "spread", "churn", "memory", "fire", "ordered", "immediate"];
+/** What is measured on one back-end, on each, and in one round only: a process for each. */
+const alone = ["create", "churn", "memory", "fire", "immediate"];
 const on_backends = ["lateness", "intervals"];
+const once = ["spread", "ordered"];
 
 /** What a form is called. */
 const forms = {
   native: "the runtime's own",
   number: "by number",
+  dropin: "drop-in",
 };
 
 /**
@@ -120,11 +122,11 @@ function measured(bench) {
   const source = join(root, "bench/peers/wheel.c");
   must(bench.tools.zig, ["cc", "-O2", "-Wall", "-Wextra", "-o", wheel, source]);
   // Timers, samples of lateness, seconds of intervals.
-  const sizes = bench.tiny ? ["2000", "20", "0.05"] : ["1000000", "2000", "2"];
+  const sizes = bench.tiny ? ["2000", "20", "0.05"] : ["1000000", "1000", "2"];
   const values = new Map();
   for (let round = 0; round < (bench.tiny ? 1 : 3); round++) {
     keep(values, "C wheel", printedBy(wheel, sizes));
-    for (const { form, backend, groups } of programs(bench)) {
+    for (const { form, backend, groups } of programs(bench, round)) {
       for (const [place, command, ...args] of bench.runtimes) {
         const flags = place === "deno" ? ["--v8-flags=--expose-gc"] : [];
         const child = [...args, ...flags, "bench/timers.child.ts", form, groups, ...sizes];
@@ -138,7 +140,7 @@ function measured(bench) {
 }
 
 /** In an order in which what is compared comes one after the other. */
-function programs(bench) {
+function programs(bench, round) {
   const [first, ...others] = bench.backends;
   // Nothing is measured when all is tiny, so one process does for all.
   const batches = (groups) => bench.tiny ? [groups.join(",")] : groups;
@@ -147,7 +149,7 @@ function programs(bench) {
       names.flatMap((form) => backends.map((backend) => ({ form, backend, groups: group })))
     );
   return [
-    ...each([first], [...alone, ...on_backends], Object.keys(forms)),
+    ...each([first], [...alone, ...on_backends, ...(round > 0 ? [] : once)], Object.keys(forms)),
     ...each(others, on_backends, Object.keys(forms).filter((form) => form !== "native")),
   ];
 }
