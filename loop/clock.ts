@@ -36,8 +36,12 @@ export class ManualClock implements Clock {
   #nowNs: number;
   #moved: Moved | undefined;
 
-  /** @param startNs What it shows at first, in nanoseconds. Default 0. */
+  /**
+   * @param startNs What it shows at first, in nanoseconds. Default 0.
+   * @throws {KeventError} EINVAL for a time that is negative or not finite.
+   */
   constructor(startNs = 0) {
+    checkNs(startNs, "startNs", "make clock");
     this.#nowNs = startNs;
   }
 
@@ -65,10 +69,7 @@ export class ManualClock implements Clock {
    * callback of the loop.
    */
   advance(byNs: number): number {
-    if (!(byNs >= 0 && byNs < Infinity)) {
-      const detail = `byNs must be 0 or more, not ${String(byNs)}`;
-      throw new KeventError("advance clock", "argument", "EINVAL", detail);
-    }
+    checkNs(byNs, "byNs", "advance clock");
     const target = this.#nowNs + byNs;
     let count = 0;
     while ((this.#moved?.nextDeadline() ?? Infinity) <= target) count += this.next();
@@ -89,4 +90,10 @@ export class ManualClock implements Clock {
     this.moveTo(deadline);
     return this.#moved!.fire();
   }
+}
+
+function checkNs(ns: number, what: string, operation: string): void {
+  if (ns >= 0 && ns < Infinity) return;
+  const detail = `${what} must be 0 or more, not ${String(ns)}`;
+  throw new KeventError(operation, "argument", "EINVAL", detail);
 }

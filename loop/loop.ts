@@ -614,7 +614,9 @@ export class Loop implements Disposable, AsyncDisposable {
     const beganNs = waits ? this.#kernelClock.now() : 0;
     this.#waiting = this.queue.turn(waits ? timeoutNs : 0, flags);
     this.#turns++;
-    if (jumps && this.#waiting === 0) (this.clock as ManualClock).moveTo(this.timers.nextDeadline());
+    if (jumps && this.#waiting === 0) {
+      (this.clock as ManualClock).moveTo(this.timers.nextDeadline());
+    }
     this.updateTime();
     if (waits) this.#idleNs += this.#kernelClock.now() - beganNs;
     if (this.#waiting > this.#ringHigh) this.#ringHigh = this.#waiting;

@@ -1,3 +1,4 @@
+import { KeventError } from "../ffi/errors.ts";
 import type { Clock } from "./clock.ts";
 import { bind, type Host } from "./host.ts";
 import { DelayHistogram } from "./metrics.ts";
@@ -102,10 +103,10 @@ export class Timers {
    * @param callback Called without arguments, with the async context of this moment.
    * @param delayNs Nanoseconds from now.
    * @returns The id.
-   * @throws {KeventError} ENOMEM for more than 2^24 timers.
+   * @throws {KeventError} ENOMEM for more than 2^24 timers, EBADF when the loop was closed.
    */
   once(callback: Plain, delayNs: number): number {
-    const slot = this.#slab.open(bind(this.#host, callback), PLAIN | REF);
+    const slot = this.#open(bind(this.#host, callback), PLAIN | REF);
     this.#wait(slot, REF, this.#clock.now() + delayNs, delayNs);
     return this.#slab.idOf(slot);
   }
@@ -116,10 +117,15 @@ export class Timers {
    * @param item What fires.
    * @param ref Whether it keeps the process alive. Default `true`.
    * @returns The slot.
-   * @throws {KeventError} ENOMEM for more than 2^24 timers.
+   * @throws {KeventError} ENOMEM for more than 2^24 timers, EBADF when the loop was closed.
    */
   open(item: TimerItem, ref = true): number {
-    return this.#slab.open(item, ref ? REF : 0);
+    return this.#open(item, ref ? REF : 0);
+  }
+
+  #open(item: Plain | TimerItem, flags: number): number {
+    if (!this.#closed) return this.#slab.open(item, flags);
+    throw new KeventError("start timer", "loop", "EBADF", "the loop is closed");
   }
 
   /**

@@ -102,6 +102,13 @@ describe("setTimer", () => {
     expect(defaultLoop().timers.count).toBe(before);
   });
 
+  test("a loop that is closed takes no timer", async () => {
+    const loop = new Loop();
+    await loop.close();
+    expect(() => setTimer(() => {}, { after: 1, loop })).toThrow("Cannot start timer: EBADF");
+    expect(() => setTimer(() => {}, { after: 1, loop, clock: "wall" })).toThrow("EBADF");
+  });
+
   test("a delay for ever neither fires nor harms", async () => {
     const ids = [Infinity, Number.MAX_VALUE, 2 ** 62].map((ns) => setTimer(() => {}, ns));
     await sleep(1e6);

@@ -145,3 +145,27 @@ test "the descriptor works in real time, also for a script that sleeps" {
     try expect(sys.now(.monotonic) - real >= 20 * ms);
     try bed.expectUsers(&.{1});
 }
+
+test "a queue's clock is its own where time is simulated, and the kernel's elsewhere" {
+    var bed: Bed = .{ .kind = .simulated, .options = .{ .single = true } };
+    const given = bed.params();
+    bed.fd = exports.kevent_setup(&given, null, null, null);
+    try expect(bed.fd >= 0);
+    const Clock = abi.Clock;
+    try expectEqual(0, exports.kevent_simulate(bed.fd, Simulate.KEVENT_SIMULATE_MANUAL_CLOCK, 1));
+    const start = exports.kevent_clock(bed.fd, Clock.KEVENT_CLOCK_MONOTONIC);
+    try expectEqual(@as(f64, @floatFromInt(simulated.monotonic_start_ns)), start);
+    try expectEqual(0, exports.kevent_simulate(bed.fd, Simulate.KEVENT_SIMULATE_ADVANCE, 5));
+    try expectEqual(start + 5, exports.kevent_clock(bed.fd, Clock.KEVENT_CLOCK_MONOTONIC));
+    try expect(exports.kevent_clock(bed.fd, Clock.KEVENT_CLOCK_WALL) >= @as(f64, @floatFromInt(simulated.wall_start_ns)));
+    try expect(std.math.isNan(exports.kevent_clock(bed.fd, 2)));
+    try expectEqual(0, exports.kevent_close(bed.fd));
+    try expectEqual(-9, exports.kevent_clock(bed.fd, Clock.KEVENT_CLOCK_MONOTONIC));
+
+    const real = exports.kevent_init(null, 0, 0);
+    try expect(real >= 0);
+    const before = exports.kevent_now(Clock.KEVENT_CLOCK_MONOTONIC);
+    const between = exports.kevent_clock(real, Clock.KEVENT_CLOCK_MONOTONIC);
+    try expect(before <= between and between <= exports.kevent_now(Clock.KEVENT_CLOCK_MONOTONIC));
+    try expectEqual(0, exports.kevent_close(real));
+}
