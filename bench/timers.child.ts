@@ -124,6 +124,9 @@ async function memory(): Promise<void> {
   const delays = mixed(count);
   const warm = Array.from({ length: 1000 }, (_, n) => start(nothing, delays[n]!));
   for (const timer of warm) clear(timer);
+  // What the runtime sets aside for short-lived objects has its size then.
+  const recent = new Array<unknown>(100);
+  for (let n = 0; n < 4 * count; n++) recent[n % recent.length] = [n];
   const resident = async (): Promise<number> => {
     // Freed pages go back to the kernel a little later.
     for (let n = 0; n < 3; n++) {

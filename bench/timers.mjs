@@ -128,7 +128,7 @@ function measured(bench) {
     keep(values, "C wheel", printedBy(wheel, sizes));
     for (const { form, backend, groups } of programs(bench, round)) {
       for (const [place, command, ...args] of bench.runtimes) {
-        const flags = place === "deno" ? ["--v8-flags=--expose-gc"] : [];
+        const flags = place === "deno" ? [flagsOf(groups)] : [];
         const child = [...args, ...flags, "bench/timers.child.ts", form, groups, ...sizes];
         const env = { ...bench.env, KEVENT_BACKEND: backend };
         const name = form === "native" ? `${form} ${place}` : `${form} ${place} ${backend}`;
@@ -137,6 +137,12 @@ function measured(bench) {
     }
   }
   return values;
+}
+
+/** For V8: a young generation that grows meanwhile is not the timers' memory. */
+function flagsOf(groups) {
+  const fixed = ["--min-semi-space-size=16", "--max-semi-space-size=16"];
+  return `--v8-flags=${["--expose-gc", ...(groups.includes("memory") ? fixed : [])]}`;
 }
 
 /** In an order in which what is compared comes one after the other. */
