@@ -9,6 +9,8 @@ const { setTimeout } = globalThis;
 
 /** What the runtime calls. */
 export interface Attended {
+  /** Whether the process lives for us. */
+  alive(): boolean;
   /** Something was written: it must reach the kernel before the runtime sleeps. */
   settle(): void;
   /** Something wants a round. */
@@ -89,7 +91,9 @@ export class Attachment {
     this.#macrotask = true;
     this.#host.macrotask(() => {
       this.#macrotask = false;
-      this.#attended.attend();
+      // What was the reason to live may have been unref'd meanwhile: without any, the runtime may end.
+      if (keepAlive && !this.#attended.alive()) this.later(false);
+      else this.#attended.attend();
     }, keepAlive);
   }
 

@@ -185,6 +185,7 @@ export class Loop implements Disposable, AsyncDisposable {
     );
     if (options.attached ?? true) {
       this.#attachment = new Attachment(host, this.queue, {
+        alive: () => this.alive,
         settle: () => this.#settle(),
         attend: () => this.#attend(),
       });
