@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { setImmediate } from "node:timers";
+import process from "node:process";
+import nodeTimers from "node:timers";
 import { drainMicrotasks } from "bun:jsc";
 import { dialect } from "../../ffi/bun.ts";
 import type { Library } from "../../ffi/library.ts";
@@ -26,6 +27,7 @@ export const library: Library = openLibrary(dialect);
 
 // Captured at load: a program may replace these.
 const { queueMicrotask, reportError } = globalThis;
+const { setImmediate, setTimeout } = nodeTimers;
 const { connect } = (globalThis as unknown as { Bun: Runtime }).Bun;
 
 /** Runs a function outside of any async context: that of the load. */
@@ -68,6 +70,12 @@ function replace(name: string, value: Method): void {
   Object.defineProperty(prototype, name, { value });
 }
 
+/**
+ * An error was reported that nobody handles: the runtime ends after its turn. Immediates would still
+ * have theirs before that, and callbacks of ours with them.
+ */
+let ending = false;
+
 /** What Bun offers. */
 export const host: Host = {
   wake(fd: number, onWake: () => void): Wake {
@@ -103,8 +111,10 @@ export const host: Host = {
 
   macrotask(callback: () => void, keepAlive: boolean): void {
     outside(() => {
-      const immediate = setImmediate(callback);
-      if (!keepAlive) immediate.unref();
+      const pending = ending ? setTimeout(callback, 0) : setImmediate(callback);
+      // If it has not ended by then, somebody did handle it.
+      ending = false;
+      if (!keepAlive) pending.unref();
     });
   },
 
@@ -120,5 +130,8 @@ export const host: Host = {
     (context as typeof outside)(callback, ...parameters);
   },
 
-  report: (error: unknown) => reportError(error),
+  report(error: unknown): void {
+    ending = process.listenerCount("uncaughtException") === 0;
+    reportError(error);
+  },
 };

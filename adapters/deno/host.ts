@@ -1,17 +1,27 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { Socket } from "node:net";
 import process from "node:process";
-import { setImmediate, setTimeout } from "node:timers";
+import nodeTimers from "node:timers";
 import { dialect } from "../../ffi/deno.ts";
 import type { Library } from "../../ffi/library.ts";
 import { openLibrary } from "../../ffi/open.ts";
 import type { Host, Wake } from "../../loop/host.ts";
+
+/** What `process.nextTick` makes of a callback. */
+interface Tick {
+  readonly callback: () => void;
+  readonly args: undefined;
+  readonly asyncId: number;
+  readonly triggerAsyncId: number;
+  readonly snapshot: undefined;
+}
 
 /** The parts of Deno's core that are used; each may be gone in a later version. */
 interface Core {
   runMicrotasks?: () => void;
   /** Runs microtasks and `process.nextTick` callbacks until there are none. */
   runNextTicks?: () => void;
+  queueNextTick?: (tick: Tick) => void;
   getAsyncContext?: () => unknown;
   setAsyncContext?: (context: unknown) => void;
 }
@@ -28,6 +38,8 @@ const { getAsyncContext, setAsyncContext } = core.getAsyncContext && core.setAsy
   : {} as Core;
 // Captured at load: a program may replace these.
 const { queueMicrotask, reportError } = globalThis;
+const { setImmediate, setTimeout } = nodeTimers;
+const { nextTick } = process;
 
 function findCore(): Core {
   // Not part of Deno's promises, hence the care.
@@ -51,14 +63,28 @@ function outside(callback: () => void): void {
   }
 }
 
+/** Runs a function as a tick outside of any async context, with the id of the top level, as timers have. */
+function asTick(callback: () => void): void {
+  if (core.queueNextTick === undefined) return nextTick(callback);
+  core.queueNextTick({
+    callback,
+    args: undefined,
+    asyncId: 0,
+    triggerAsyncId: 0,
+    snapshot: undefined,
+  });
+}
+
 /** What Deno offers. */
 export const host: Host = {
   wake(fd: number, onWake: () => void): Wake {
     let socket: Socket | undefined;
     // The socket would keep the context it is made in and hand it to all that it wakes.
     outside(() => {
-      // What is read goes into the same few bytes each time, past the stream's queue.
-      const onread = { buffer: new Uint8Array(64), callback: () => (onWake(), true) };
+      // What is read goes into the same few bytes each time, past the stream's queue. As a tick: of an
+      // error that a microtask throws within the callback of a socket, Deno's last words are "Uncaught null".
+      const callback = (): boolean => (asTick(onWake), true);
+      const onread = { buffer: new Uint8Array(64), callback };
       socket = new Socket({ fd, readable: true, writable: false, onread });
       socket.resume();
       // The other end goes away with the queue; that is not an error of anybody.

@@ -18,6 +18,8 @@ export interface Ended {
 export interface ProgramOptions {
   /** Permissions in Deno. Default: all. */
   readonly allow?: readonly string[];
+  /** Arguments of the runtime itself, in both. Default: none. */
+  readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** After so long it is killed. Default 10,000. */
   readonly limitMs?: number;
@@ -35,10 +37,10 @@ export function runFixture(
   args: readonly string[] = [],
   options: ProgramOptions = {},
 ): Promise<Ended> {
-  const { allow = ["-A"], env = {}, limitMs = 10_000, through = [] } = options;
+  const { allow = ["-A"], flags = [], env = {}, limitMs = 10_000, through = [] } = options;
   const file = fixturePath(name);
-  const run = isDeno ? ["run", "--no-prompt", ...allow, file, ...args] : [file, ...args];
-  const [program, ...command] = [...through, process.execPath, ...run];
+  const before = isDeno ? ["run", "--no-prompt", ...allow, ...flags] : flags;
+  const [program, ...command] = [...through, process.execPath, ...before, file, ...args];
   const start = performance.now();
   const child = spawn(program!, command, {
     env: { ...process.env, NO_COLOR: "1", ...env } as Record<string, string>,
