@@ -1,6 +1,6 @@
 // All benches: builds what they need, runs them row by row, prints one table.
 //
-//   npm run bench                    everything, about ten minutes; the machine should be quiet
+//   npm run bench                    everything, about twenty minutes; the machine should be quiet
 //   npm run bench -- ring ctl        rows whose name holds one of the words
 //   npm run bench -- --tiny          a minute at most: whether it runs, not how fast
 //   npm run bench -- --save          puts what was measured into bench/RESULTS.md
