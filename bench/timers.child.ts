@@ -257,7 +257,8 @@ const measurements: Record<string, () => void | Promise<void>> = {
     await immediates(Math.min(100_000, count));
   },
   async lateness() {
-    await lateness(0, "idle");
+    // The second overwrites the first.
+    for (let n = 0; n < 2; n++) await lateness(0, "idle");
     await lateness(10_000, "busy");
   },
   async intervals() {
