@@ -3,6 +3,8 @@
  * it, or that is started with `--preload kevent/register`: the globals, `node:timers`,
  * `node:timers/promises`, and what the runtime has in `Deno` or `Bun`.
  *
+ * A module that imports functions of `node:timers` by their names, not the default, keeps the runtime's own.
+ *
  * Where the library cannot run the runtime's own timers stay, and it is said once.
  *
  * @module
@@ -36,6 +38,12 @@ function replace(holder: object, values: object): void {
   }
 }
 
+/** What is wrong, in one line: without the files that were tried. */
+function wordsOf(error: unknown): string {
+  const words = error instanceof Error ? error.message : String(error);
+  return words.split("\n", 1)[0]!.replace(/ Tried:$/, "");
+}
+
 /** Lets modules see it that imported the functions by their names. */
 function synchronize(): void {
   nodeModule.syncBuiltinESMExports?.();
@@ -51,8 +59,9 @@ async function register(): Promise<void> {
     : await import("./deno/timers.ts");
   const { promised } = await import("./timers_promises.ts");
   replace(globalThis, timers);
-  replace(nodeTimers, { ...timers, promises: promised });
-  replace(nodePromises, promised);
+  replace(nodeTimers, timers);
+  // One object in Bun, and two in Deno.
+  for (const holder of new Set([nodePromises, nodeTimers.promises])) replace(holder, promised);
   replace((globalThis as unknown as Record<string, object>)[isBun ? "Bun" : "Deno"]!, namespace);
   synchronize();
 }
@@ -81,6 +90,6 @@ export function unregister(): void {
 /** Whether the timers of kevent were put in place. */
 export const registered: boolean = await register().then(() => true, (error) => {
   unregister();
-  complain(`kevent: the runtime's own timers stay in place: ${error?.message ?? error}`);
+  complain(`kevent: the runtime's own timers stay in place: ${wordsOf(error)}`);
   return false;
 });
