@@ -417,22 +417,30 @@ function clear(timer: unknown): void {
   native.clearTimeout(timer as NodeJS.Timeout);
 }
 
+/**
+ * Whether `useFakeTimers` of `bun:test` is in force. It fakes what is native, and gives the global
+ * `setTimeout` a property for others to know.
+ */
+function faked(): boolean {
+  return (timers.setTimeout as { clock?: unknown }).clock !== undefined;
+}
+
 /** What takes the place of `node:timers` and of the globals. Methods: they are no constructors. */
 export const timers = {
   setTimeout(callback: Callback, delay: unknown = undefined): unknown {
-    if (typeof callback !== "function") return refuse(native.setTimeout, arguments);
+    if (typeof callback !== "function" || faked()) return byNatives(native.setTimeout, arguments);
     const args = arguments.length > 2 ? given(arguments, 2) : undefined;
     return new Timeout(callback, delayOf(delay), args, REF);
   },
 
   setInterval(callback: Callback, delay: unknown = undefined): unknown {
-    if (typeof callback !== "function") return refuse(native.setInterval, arguments);
+    if (typeof callback !== "function" || faked()) return byNatives(native.setInterval, arguments);
     const args = arguments.length > 2 ? given(arguments, 2) : undefined;
     return new Timeout(callback, delayOf(delay), args, REF | REPEATS);
   },
 
   setImmediate(callback: Callback): unknown {
-    if (typeof callback !== "function") return refuse(native.setImmediate, arguments);
+    if (typeof callback !== "function") return byNatives(native.setImmediate, arguments);
     return new Immediate(callback, arguments.length > 1 ? given(arguments, 1) : undefined);
   },
 
@@ -452,8 +460,8 @@ export const timers = {
   },
 } as unknown as Timers;
 
-/** Throws what the runtime throws for such arguments. */
-function refuse(start: unknown, args: IArguments): unknown {
+/** Does what the runtime does with such arguments: it throws, or has a clock of its own. */
+function byNatives(start: unknown, args: IArguments): unknown {
   return apply(start as Callback, undefined, args);
 }
 
@@ -461,7 +469,7 @@ function refuse(start: unknown, args: IArguments): unknown {
 export const namespace = {
   sleep(time: number | Date): Promise<void> {
     const ms = time instanceof Date ? +time - now() : time;
-    if (!(typeof ms === "number" && ms >= 1)) return nativeSleep(time);
+    if (!(typeof ms === "number" && ms >= 1) || faked()) return nativeSleep(time);
     return new Promise((resolve) => void timers.setTimeout(resolve, ms));
   },
 };
