@@ -1,0 +1,62 @@
+// Timers in workers: each has a loop of its own, and goes away with it.
+import { describe, expect, test } from "vitest";
+import { setTimeout as sleepOnOurs } from "../adapters/timers_promises.ts";
+import { openDescriptors } from "./support/descriptors.ts";
+import { sleep, TestWorker } from "./support/worker.ts";
+
+async function started(whose: string, state: string): Promise<TestWorker> {
+  const worker = new TestWorker("timers-worker");
+  expect(await worker.next()).toBe("ready");
+  worker.send([whose, state]);
+  return worker;
+}
+
+/** The number of descriptors, when it has stayed the same for a while. */
+async function settled(): Promise<number> {
+  let last = openDescriptors().size;
+  for (let same = 0, tries = 0; same < 4 && tries < 60; tries++) {
+    await sleep(40);
+    const now = openDescriptors().size;
+    same = now === last ? same + 1 : 0;
+    last = now;
+  }
+  return last;
+}
+
+describe("in a worker", () => {
+  for (const whose of ["native", "kevent", "registered"]) {
+    test(`timers work (${whose})`, async () => {
+      using worker = await started(whose, "works");
+      expect(await worker.next()).toBe("immediate timeout tick slept");
+    });
+
+    for (const state of ["pending", "mid-callback", "immediates", "closing"]) {
+      test(`it can be ended: ${state} (${whose})`, async () => {
+        const worker = await started(whose, state);
+        expect(await worker.next()).toBe(state);
+        if (state !== "closing") worker.terminate();
+        await sleepOnOurs(10);
+        worker.terminate();
+      });
+    }
+  }
+
+  test("an error in a callback is the worker's", async () => {
+    using worker = await started("kevent", "throwing");
+    expect(await worker.next()).toEqual({ error: expect.stringContaining("deliberate") });
+  });
+
+  test("twenty in a row leave no descriptors open", async () => {
+    // What the first one opens for all others stays.
+    (await started("kevent", "pending")).terminate();
+    const before = await settled();
+    for (let count = 0; count < 20; count++) {
+      const worker = await started("kevent", count % 2 === 0 ? "pending" : "mid-callback");
+      await worker.next();
+      worker.terminate();
+    }
+    // A thread that ends lets go of what it has a little later.
+    await sleep(300);
+    expect(await settled() - before).toBeLessThanOrEqual(0);
+  });
+});
