@@ -1,3 +1,5 @@
+import type { Host } from "./host.ts";
+
 /** What is called soon. */
 export interface Immediate {
   /** It is its turn. */
@@ -12,28 +14,36 @@ export interface ImmediatesOwner {
   release(): void;
   /** The first one waits, and wants a round. */
   waiting(): void;
+  /** A callback threw. */
+  fail(error: unknown): void;
 }
 
-/** One that waits. */
-interface Entry {
-  /** What is called; `undefined` when it was taken back. */
-  immediate: Immediate | undefined;
-  ref: boolean;
-}
-
-/** The immediates of a loop: each is called once, in the check phase of the next round. */
+/**
+ * The immediates of a loop: each is called once, in the check phase of the next round. Outside it is
+ * named by a number, which counts up.
+ */
 export class Immediates {
+  readonly #host: Host;
   readonly #owner: ImmediatesOwner;
-  #waiting: Entry[] = [];
-  // What is left of a batch that a callback interrupted by an error.
-  #batch: Entry[] = [];
+  // Those of the next round; a hole was taken back.
+  #waiting: (Immediate | undefined)[] = [];
+  #waitingFrom = 0;
+  // Those of this round, or what an error left of it, and which of them is next.
+  #batch: (Immediate | undefined)[] = [];
+  #batchFrom = 0;
   #next = 0;
+  // Most are ref'd, so the others are remembered.
+  readonly #unrefd = new Set<number>();
   #refs = 0;
   #live = 0;
   #ran = 0;
 
-  /** @param owner Whom they keep alive, and tell. */
-  constructor(owner: ImmediatesOwner) {
+  /**
+   * @param host What the runtime offers.
+   * @param owner Whom they keep alive, and tell.
+   */
+  constructor(host: Host, owner: ImmediatesOwner) {
+    this.#host = host;
     this.#owner = owner;
   }
 
@@ -52,68 +62,104 @@ export class Immediates {
    *
    * @param immediate What is called.
    * @param ref Whether the process waits for it.
-   * @returns What names it here.
+   * @returns Its number.
    */
-  add(immediate: Immediate, ref: boolean): Entry {
-    const entry: Entry = { immediate, ref };
-    this.#waiting.push(entry);
-    if (ref && this.#refs++ === 0) this.#owner.retain();
+  add(immediate: Immediate, ref: boolean): number {
+    const number = this.#waitingFrom + this.#waiting.length;
+    this.#waiting.push(immediate);
+    if (!ref) this.#unrefd.add(number);
+    else if (this.#refs++ === 0) this.#owner.retain();
     if (this.#live++ === 0) this.#owner.waiting();
-    return entry;
-  }
-
-  /** Takes one back. */
-  delete(entry: Entry): void {
-    if (entry.immediate === undefined) return;
-    entry.immediate = undefined;
-    this.#gone(entry);
-  }
-
-  /** Says whether the process waits for it. */
-  setRef(entry: Entry, ref: boolean): void {
-    if (entry.immediate === undefined || entry.ref === ref) return;
-    entry.ref = ref;
-    if (ref && this.#refs++ === 0) this.#owner.retain();
-    if (!ref && --this.#refs === 0) this.#owner.release();
-  }
-
-  #gone(entry: Entry): void {
-    this.#live--;
-    if (entry.ref && --this.#refs === 0) this.#owner.release();
+    return number;
   }
 
   /**
-   * Calls those that wait now; what they add waits for the next round.
+   * Takes one back, if it still waits.
+   *
+   * @param number What `add` gave.
+   */
+  delete(number: number): void {
+    if (!this.#waits(number)) return;
+    if (number >= this.#waitingFrom) this.#waiting[number - this.#waitingFrom] = undefined;
+    else this.#batch[number - this.#batchFrom] = undefined;
+    this.#gone(number);
+  }
+
+  /** Says whether the process waits for it. */
+  setRef(number: number, ref: boolean): void {
+    if (!this.#waits(number) || ref !== this.#unrefd.has(number)) return;
+    if (ref) {
+      this.#unrefd.delete(number);
+      if (this.#refs++ === 0) this.#owner.retain();
+    } else {
+      this.#unrefd.add(number);
+      if (--this.#refs === 0) this.#owner.release();
+    }
+  }
+
+  #waits(number: number): boolean {
+    if (number >= this.#waitingFrom) {
+      return this.#waiting[number - this.#waitingFrom] !== undefined;
+    }
+    const at = number - this.#batchFrom;
+    return at >= this.#next && this.#batch[at] !== undefined;
+  }
+
+  #gone(number: number): void {
+    this.#live--;
+    if (this.#unrefd.size > 0 && this.#unrefd.delete(number)) return;
+    if (--this.#refs === 0) this.#owner.release();
+  }
+
+  /**
+   * Calls those that wait now, with microtasks and ticks after each; what they add waits for the next
+   * round. One that throws is the last of this round.
    *
    * @param most How many at most.
-   * @param call Calls one; whether the next may follow.
    */
-  run(most: number, call: (immediate: Immediate) => boolean): void {
-    if (this.#next === this.#batch.length) {
-      this.#batch = this.#waiting;
-      this.#waiting = [];
-      this.#next = 0;
-    }
+  run(most: number): void {
+    if (this.#live === 0) return;
+    if (this.#next === this.#batch.length) this.#nextBatch();
+    const { checkpoint } = this.#host;
     const batch = this.#batch;
-    let left = most;
-    while (left > 0 && this.#next < batch.length) {
-      const entry = batch[this.#next]!;
-      this.#next++;
-      const { immediate } = entry;
+    let fine = true;
+    for (let left = most; fine && left > 0 && this.#next < batch.length;) {
+      const at = this.#next++;
+      const immediate = batch[at];
       if (immediate === undefined) continue;
-      entry.immediate = undefined;
-      this.#gone(entry);
+      batch[at] = undefined;
+      this.#gone(this.#batchFrom + at);
       this.#ran++;
       left--;
-      if (!call(immediate)) return;
+      fine = this.#call(immediate);
+      checkpoint?.();
+    }
+  }
+
+  #nextBatch(): void {
+    this.#batch = this.#waiting;
+    this.#batchFrom = this.#waitingFrom;
+    this.#next = 0;
+    this.#waiting = [];
+    this.#waitingFrom = this.#batchFrom + this.#batch.length;
+  }
+
+  #call(immediate: Immediate): boolean {
+    try {
+      immediate.onImmediate();
+      return true;
+    } catch (error) {
+      this.#owner.fail(error);
+      return false;
     }
   }
 
   /** Takes all back. */
   end(): void {
-    this.#waiting = [];
-    this.#batch = [];
-    this.#next = 0;
+    this.#batch.length = 0;
+    this.#nextBatch();
+    this.#batch.length = 0;
+    this.#unrefd.clear();
     this.#live = 0;
     this.#refs = 0;
   }

@@ -8,9 +8,12 @@ import {
 import type { Queue } from "./queue.ts";
 import type { Slot, Slots } from "./slots.ts";
 
-/** Wake-ups for timers that come closer than this are put off, because each costs some 15 us. */
+/**
+ * Wake-ups for timers that would follow each other closer than this are put off, because each costs
+ * some 15 us: then one of them finds more that are due.
+ */
 const WAKE_GAP_NS = 100e3;
-/** The first step of putting off, and the last. */
+/** The first step of putting off, and the last; without need it goes back step by step. */
 const SPACING_NS_MIN = 62.5e3;
 const SPACING_NS_MAX = 1e6;
 /** Fewer timers than this are woken for one by one, however close they are. */
@@ -73,10 +76,12 @@ export class KernelTimer {
    *
    * @param firstNs The deadline; `Infinity` for none.
    * @param wokenNs When the loop was woken.
+   * @param nowNs What time it is: callbacks may have taken long since then.
    * @param count How many timers there are.
    */
-  armLoosely(firstNs: number, wokenNs: number, count: number): void {
-    const next = this.#spaced(firstNs, wokenNs, count);
+  armLoosely(firstNs: number, wokenNs: number, nowNs: number, count: number): void {
+    const pressed = count > CROWD && firstNs < nowNs + WAKE_GAP_NS;
+    const next = this.#spaced(firstNs, wokenNs, pressed);
     // What was due when the loop was woken has fired, though its record may not have been collected.
     const stands = next > this.#armedNs && this.#armedNs > wokenNs;
     if (!stands) this.arm(next);
@@ -98,13 +103,13 @@ export class KernelTimer {
     this.#slots.renew(this.#slot);
   }
 
-  #spaced(firstNs: number, wokenNs: number, count: number): number {
+  #spaced(firstNs: number, wokenNs: number, pressed: boolean): number {
     if (firstNs === Infinity) return firstNs;
-    if (count > CROWD && firstNs < wokenNs + WAKE_GAP_NS) {
+    if (pressed) {
       this.#spacingNs = Math.min(Math.max(this.#spacingNs * 2, SPACING_NS_MIN), SPACING_NS_MAX);
     } else if (this.#spacingNs > 0) {
       this.#spacingNs = this.#spacingNs > SPACING_NS_MIN ? this.#spacingNs / 2 : 0;
     }
-    return Math.max(firstNs, wokenNs + this.#spacingNs);
+    return Math.max(firstNs, wokenNs) + this.#spacingNs;
   }
 }

@@ -171,10 +171,11 @@ export class Loop implements Disposable, AsyncDisposable {
       sooner: () => this.#timerIsSooner(),
       fail: (error) => this.#fail(error),
     });
-    this.immediates = new Immediates({
+    this.immediates = new Immediates(host, {
       retain: () => this.retain(),
       release: () => this.release(),
       waiting: () => this.#attendLater(),
+      fail: (error) => this.#fail(error),
     });
     this.#kernelTimer = new KernelTimer(
       this.queue,
@@ -563,7 +564,7 @@ export class Loop implements Disposable, AsyncDisposable {
     this.phases.prepare.run(this.#call);
     if (!this.#closed) this.#poll(idle ? timeoutNs : 0, flags);
     this.phases.check.run(this.#call);
-    this.immediates.run(this.#callbacksMax(), (one) => this.#call(() => one.onImmediate()));
+    if (!this.#closed) this.immediates.run(this.#callbacksMax());
     for (const callback of this.#closing.splice(0)) this.#call(callback);
     this.#runTimers();
   }
@@ -715,7 +716,7 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#sooner = false;
     const { timers } = this;
     const first = this.clock === this.#kernelClock ? timers.nextDeadline() : Infinity;
-    if (loosely) this.#kernelTimer.armLoosely(first, this.#wokenNs, timers.count);
+    if (loosely) this.#kernelTimer.armLoosely(first, this.#wokenNs, this.#nowNs, timers.count);
     else this.#kernelTimer.arm(first);
     timers.looksAt(this.#kernelTimer.armedNs);
   }

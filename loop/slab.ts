@@ -5,47 +5,57 @@ const SLOTS_MAX = 1 << 24;
 /** An id is `generation * SLOTS_MAX + slot`: beyond this generation it would no longer be exact. */
 const GENERATION_MAX = 2 ** 29 - 1;
 
-/** Durations whose chain is remembered; the low bits of the milliseconds choose the place. */
+/** Chains there are; the low bits of the milliseconds of a duration choose one. */
 const CHAINS = 4096;
 
 // One timer is half a cache line, and all that a step needs of it lies there.
 const STRIDE = 8;
 const NEXT = 0;
 const PREVIOUS = 1;
-const HEAP = 2;
-const SEQUENCE = 3;
+const SEQUENCE = 2;
+const GENERATION = 3;
 /** In doubles, of a stride of `STRIDE / 2`. */
 const DEADLINE = 2;
-const GENERATION = 6;
-const STATE = 7;
+const STATE = 6;
 
-/** In `HEAP`: behind another timer of its chain. */
-const CHAINED = -1;
-/** In `HEAP`: not scheduled. */
-const IDLE = -2;
-
-/** In `STATE`, below the flags of the owner: the chain it was put into. */
+// In `STATE`: the chain, how the timer waits, and the flags of the owner.
 const CHAIN_MASK = CHAINS - 1;
-/** The first bit that is the owner's to use. */
-export const FLAG_SHIFT = 12;
+const IDLE = 0;
+const CHAINED = 1 << 12;
+const ALONE = 2 << 12;
+const WAITS_MASK = 3 << 12;
+/** The first bit of flags that is the owner's to use. */
+export const FLAG_SHIFT = 14;
+const OWNER_MASK = ~(WAITS_MASK | CHAIN_MASK);
 
-// An entry of the heap, in words.
+// An entry of the heap, in words: a deadline, the sequence number, and whose they are.
 const ENTRY = 4;
 const ENTRY_SEQUENCE = 2;
-const ENTRY_SLOT = 3;
+/** A chain, or the complement of the slot of a timer that is alone. */
+const ENTRY_OF = 3;
 
-/** Children of a node of the heap. */
+/** Children of a node of the heap; four are a cache line. */
 const ARITY = 4;
+
+/** The deadline of the entry of a chain that has none. */
+const NONE = -Infinity;
+
+/** Entries that mean nothing any more are thrown out when they are so many, and more than half. */
+const STALE_MIN = 64;
 
 const CAPACITY_START = 256;
 
 /**
  * The timers of a loop, by slot, without an object for any of them.
  *
- * Timers of one duration are due in the order in which they were started, so they stand in a chain,
- * and only the first of a chain is in the heap of deadlines. Which chain a duration has is remembered
- * in a table that forgets: a timer that finds its duration forgotten begins a new chain. So any mix of
- * durations is right, and the few thousand whole milliseconds that programs use are fast. DESIGN 10.
+ * Timers of one duration are due in the order in which they were started, so they stand in a *chain*,
+ * and only chains are in the heap of deadlines. A timer whose place in the table of chains is taken by
+ * another duration is alone, in the heap by itself. So any mix of durations is right, and the few
+ * thousand whole milliseconds that programs use are fast. DESIGN 10.
+ *
+ * Nothing points into the heap. The entry of a chain is due at its first timer or earlier, and is put
+ * right when it comes up; that of a timer which was taken out is dropped then. So clearing touches the
+ * neighbours in the chain and nothing else.
  *
  * Equal deadlines go by the order of `schedule`.
  */
@@ -59,14 +69,16 @@ export class TimerSlab<Item> {
   #free = -1;
   #count = 0;
   #sequence = 0;
-  // Each entry is a deadline, then a sequence number and the slot: four entries are a cache line.
-  // What the slot is due at, or earlier: a chain whose head was taken out keeps the place of that one
-  // until it comes up, so that taking out costs no search.
   #heap = new Float64Array(CAPACITY_START * 2);
   #heapWords = new Int32Array(this.#heap.buffer);
   #heapLength = 0;
-  readonly #durations = new Float64Array(CHAINS).fill(-1);
+  #stale = 0;
+  // Of each chain: its duration, its ends, and the entry that counts.
+  readonly #durations = new Float64Array(CHAINS);
+  readonly #heads = new Int32Array(CHAINS).fill(-1);
   readonly #tails = new Int32Array(CHAINS).fill(-1);
+  readonly #entryDeadlines = new Float64Array(CHAINS).fill(NONE);
+  readonly #entrySequences = new Int32Array(CHAINS);
 
   constructor() {
     this.#words = new Int32Array(CAPACITY_START * STRIDE);
@@ -96,7 +108,6 @@ export class TimerSlab<Item> {
     if (slot >= 0) this.#free = this.#words[slot * STRIDE + NEXT]!;
     else slot = this.#fresh();
     const at = slot * STRIDE;
-    this.#words[at + HEAP] = IDLE;
     this.#words[at + STATE] = flags;
     this.#items[slot] = item;
     this.#count++;
@@ -127,7 +138,7 @@ export class TimerSlab<Item> {
   free(slot: number): void {
     const words = this.#words;
     const at = slot * STRIDE;
-    if (words[at + HEAP] !== IDLE) this.unschedule(slot);
+    if ((words[at + STATE]! & WAITS_MASK) !== IDLE) this.unschedule(slot);
     this.#items[slot] = undefined;
     this.#count--;
     // A slot that has used up its generations is not used again: an old id must not name a new timer.
@@ -160,18 +171,18 @@ export class TimerSlab<Item> {
 
   /** The bits of the owner. */
   flagsOf(slot: number): number {
-    return this.#words[slot * STRIDE + STATE]! & ~CHAIN_MASK;
+    return this.#words[slot * STRIDE + STATE]! & OWNER_MASK;
   }
 
   /** Replaces the bits of the owner. */
   setFlags(slot: number, flags: number): void {
     const at = slot * STRIDE + STATE;
-    this.#words[at] = this.#words[at]! & CHAIN_MASK | flags;
+    this.#words[at] = this.#words[at]! & ~OWNER_MASK | flags;
   }
 
   /** Whether the timer waits for a deadline. */
   isScheduled(slot: number): boolean {
-    return this.#words[slot * STRIDE + HEAP] !== IDLE;
+    return (this.#words[slot * STRIDE + STATE]! & WAITS_MASK) !== IDLE;
   }
 
   /** When the timer is due, or was. */
@@ -188,58 +199,92 @@ export class TimerSlab<Item> {
    */
   schedule(slot: number, deadlineNs: number, durationNs: number): void {
     const words = this.#words;
-    const doubles = this.#doubles;
     const at = slot * STRIDE;
-    doubles[slot * (STRIDE / 2) + DEADLINE] = deadlineNs;
-    words[at + SEQUENCE] = this.#sequence;
-    this.#sequence = (this.#sequence + 1) | 0;
-    words[at + NEXT] = -1;
+    const sequence = this.#sequence;
+    this.#sequence = (sequence + 1) | 0;
+    this.#doubles[slot * (STRIDE / 2) + DEADLINE] = deadlineNs;
+    words[at + SEQUENCE] = sequence;
     const chain = chainOf(durationNs);
-    words[at + STATE] = words[at + STATE]! & ~CHAIN_MASK | chain;
     const tail = this.#tails[chain]!;
-    this.#tails[chain] = slot;
-    if (
-      tail >= 0 && this.#durations[chain] === durationNs &&
-      doubles[tail * (STRIDE / 2) + DEADLINE]! <= deadlineNs
-    ) {
-      words[tail * STRIDE + NEXT] = slot;
-      words[at + PREVIOUS] = tail;
-      words[at + HEAP] = CHAINED;
-      return;
+    const joins = tail < 0 || this.#durations[chain] === durationNs &&
+        this.#doubles[tail * (STRIDE / 2) + DEADLINE]! <= deadlineNs;
+    if (!joins) {
+      words[at + STATE] = words[at + STATE]! & OWNER_MASK | ALONE;
+      return this.#push(deadlineNs, sequence, ~slot);
     }
+    words[at + STATE] = words[at + STATE]! & OWNER_MASK | CHAINED | chain;
+    words[at + NEXT] = -1;
+    words[at + PREVIOUS] = tail;
+    this.#tails[chain] = slot;
+    if (tail >= 0) words[tail * STRIDE + NEXT] = slot;
+    else this.#begin(chain, slot, deadlineNs, durationNs);
+  }
+
+  /** The first timer of a chain that was empty. Its old entry will do, if it comes up in time. */
+  #begin(chain: number, slot: number, deadlineNs: number, durationNs: number): void {
+    this.#heads[chain] = slot;
     this.#durations[chain] = durationNs;
-    words[at + PREVIOUS] = -1;
-    this.#push(slot, deadlineNs);
+    const known = this.#entryDeadlines[chain]!;
+    if (known !== NONE && known <= deadlineNs) return;
+    if (known !== NONE) this.#stale++;
+    this.#enter(chain, slot);
   }
 
   /** Takes a waiting timer out; its slot stays. */
   unschedule(slot: number): void {
     const words = this.#words;
     const at = slot * STRIDE;
+    const state = words[at + STATE]!;
+    words[at + STATE] = state & OWNER_MASK;
+    if ((state & WAITS_MASK) === ALONE) {
+      if (++this.#stale > STALE_MIN && this.#stale * 2 > this.#heapLength) this.#rebuild();
+      return;
+    }
+    const chain = state & CHAIN_MASK;
     const next = words[at + NEXT]!;
     const previous = words[at + PREVIOUS]!;
-    const heap = words[at + HEAP]!;
-    const chain = words[at + STATE]! & CHAIN_MASK;
-    words[at + HEAP] = IDLE;
-    if (this.#tails[chain] === slot) this.#tails[chain] = previous;
+    if (previous >= 0) words[previous * STRIDE + NEXT] = next;
+    else this.#heads[chain] = next;
     if (next >= 0) words[next * STRIDE + PREVIOUS] = previous;
-    if (heap === CHAINED) words[previous * STRIDE + NEXT] = next;
-    else if (next >= 0) {
-      this.#heapWords[heap * ENTRY + ENTRY_SLOT] = next;
-      words[next * STRIDE + HEAP] = heap;
-    } else this.#removeFromHeap(heap);
+    else this.#tails[chain] = previous;
   }
 
   /** The timer that is due first; -1 when none waits. */
   first(): number {
     while (this.#heapLength > 0) {
-      const slot = this.#heapWords[ENTRY_SLOT]!;
-      const deadline = this.#doubles[slot * (STRIDE / 2) + DEADLINE]!;
-      const sequence = this.#words[slot * STRIDE + SEQUENCE]!;
-      if (this.#heap[0] === deadline && this.#heapWords[ENTRY_SEQUENCE] === sequence) return slot;
-      this.#sink(0, slot, deadline, sequence);
+      const of = this.#heapWords[ENTRY_OF]!;
+      const sequence = this.#heapWords[ENTRY_SEQUENCE]!;
+      const slot = of < 0 ? ~of : this.#heads[of]!;
+      if (of < 0) {
+        if (this.#isAlone(slot, sequence)) return slot;
+      } else if (this.#counts(of, this.#heap[0]!, sequence)) {
+        if (slot >= 0 && this.#words[slot * STRIDE + SEQUENCE] === sequence) return slot;
+        this.#renew(of, slot);
+        continue;
+      }
+      this.#stale--;
+      this.#dropTop();
     }
     return -1;
+  }
+
+  #isAlone(slot: number, sequence: number): boolean {
+    const at = slot * STRIDE;
+    return (this.#words[at + STATE]! & WAITS_MASK) === ALONE &&
+      this.#words[at + SEQUENCE] === sequence;
+  }
+
+  /** The entry of a chain is on top: puts it where the first timer of the chain belongs. */
+  #renew(chain: number, head: number): void {
+    if (head < 0) {
+      this.#entryDeadlines[chain] = NONE;
+      return this.#dropTop();
+    }
+    const deadline = this.#doubles[head * (STRIDE / 2) + DEADLINE]!;
+    const sequence = this.#words[head * STRIDE + SEQUENCE]!;
+    this.#entryDeadlines[chain] = deadline;
+    this.#entrySequences[chain] = sequence;
+    this.#sink(0, deadline, sequence, chain);
   }
 
   /**
@@ -255,16 +300,17 @@ export class TimerSlab<Item> {
     if (((this.#heapWords[ENTRY_SEQUENCE]! - before) | 0) >= 0) return -1;
     const words = this.#words;
     const at = slot * STRIDE;
-    const next = words[at + NEXT]!;
-    const chain = words[at + STATE]! & CHAIN_MASK;
-    words[at + HEAP] = IDLE;
-    if (this.#tails[chain] === slot) this.#tails[chain] = -1;
-    if (next < 0) this.#removeFromHeap(0);
-    else {
-      words[next * STRIDE + PREVIOUS] = -1;
-      const deadline = this.#doubles[next * (STRIDE / 2) + DEADLINE]!;
-      this.#sink(0, next, deadline, words[next * STRIDE + SEQUENCE]!);
+    words[at + STATE] = words[at + STATE]! & OWNER_MASK;
+    const of = this.#heapWords[ENTRY_OF]!;
+    if (of < 0) {
+      this.#dropTop();
+      return slot;
     }
+    const next = words[at + NEXT]!;
+    this.#heads[of] = next;
+    if (next >= 0) words[next * STRIDE + PREVIOUS] = -1;
+    else this.#tails[of] = -1;
+    this.#renew(of, next);
     return slot;
   }
 
@@ -279,10 +325,7 @@ export class TimerSlab<Item> {
       const at = slot * (STRIDE / 2) + DEADLINE;
       this.#doubles[at] = this.#doubles[at]! + byNs;
     }
-    // Order stays, but what rounding makes of sums may differ.
-    for (let place = 0; place < this.#heapLength; place++) {
-      this.#heap[place * 2] = this.#heap[place * 2]! + byNs;
-    }
+    this.#rebuild();
   }
 
   /** Frees all. */
@@ -292,10 +335,49 @@ export class TimerSlab<Item> {
     }
   }
 
-  #push(slot: number, deadlineNs: number): void {
+  /** Makes the heap anew, of the entries that still mean something, and where they belong now. */
+  #rebuild(): void {
+    const length = this.#heapLength;
+    this.#heapLength = 0;
+    this.#stale = 0;
+    for (let place = 0; place < length; place++) {
+      const of = this.#heapWords[place * ENTRY + ENTRY_OF]!;
+      const sequence = this.#heapWords[place * ENTRY + ENTRY_SEQUENCE]!;
+      const slot = of < 0 ? ~of : this.#heads[of]!;
+      if (of < 0) {
+        if (this.#isAlone(slot, sequence)) this.#push(this.deadlineOf(slot), sequence, of);
+      } else if (this.#counts(of, this.#heap[place * 2]!, sequence)) {
+        this.#entryDeadlines[of] = NONE;
+        // Written behind the place that is read next, at most.
+        if (slot >= 0) this.#enter(of, slot);
+      }
+    }
+  }
+
+  /** Whether an entry is the one of its chain. */
+  #counts(chain: number, deadline: number, sequence: number): boolean {
+    return deadline === this.#entryDeadlines[chain] && sequence === this.#entrySequences[chain];
+  }
+
+  /** Makes an entry for a chain, by its first timer. */
+  #enter(chain: number, head: number): void {
+    const deadline = this.deadlineOf(head);
+    const sequence = this.#words[head * STRIDE + SEQUENCE]!;
+    this.#entryDeadlines[chain] = deadline;
+    this.#entrySequences[chain] = sequence;
+    this.#push(deadline, sequence, chain);
+  }
+
+  #push(deadline: number, sequence: number, of: number): void {
     if (this.#heapLength * 2 === this.#heap.length) this.#growHeap();
-    const sequence = this.#words[slot * STRIDE + SEQUENCE]!;
-    this.#rise(this.#heapLength++, slot, deadlineNs, sequence);
+    let place = this.#heapLength++;
+    while (place > 0) {
+      const parent = ((place - 1) / ARITY) | 0;
+      if (!this.#before(deadline, sequence, parent)) break;
+      this.#move(parent, place);
+      place = parent;
+    }
+    this.#put(place, deadline, sequence, of);
   }
 
   #growHeap(): void {
@@ -305,15 +387,12 @@ export class TimerSlab<Item> {
     this.#heapWords = new Int32Array(heap.buffer);
   }
 
-  #removeFromHeap(hole: number): void {
+  #dropTop(): void {
     const last = --this.#heapLength;
-    if (hole === last) return;
-    const slot = this.#heapWords[last * ENTRY + ENTRY_SLOT]!;
-    const deadline = this.#heap[last * 2]!;
-    const sequence = this.#heapWords[last * ENTRY + ENTRY_SEQUENCE]!;
-    const rises = hole > 0 && this.#before(deadline, sequence, parentOf(hole));
-    if (rises) this.#rise(hole, slot, deadline, sequence);
-    else this.#sink(hole, slot, deadline, sequence);
+    if (last === 0) return;
+    const at = last * ENTRY;
+    const words = this.#heapWords;
+    this.#sink(0, this.#heap[last * 2]!, words[at + ENTRY_SEQUENCE]!, words[at + ENTRY_OF]!);
   }
 
   /** Whether a timer comes before the one at a place of the heap. */
@@ -323,18 +402,7 @@ export class TimerSlab<Item> {
     return ((sequence - this.#heapWords[place * ENTRY + ENTRY_SEQUENCE]!) | 0) < 0;
   }
 
-  #rise(from: number, slot: number, deadline: number, sequence: number): void {
-    let place = from;
-    while (place > 0) {
-      const parent = parentOf(place);
-      if (!this.#before(deadline, sequence, parent)) break;
-      this.#move(parent, place);
-      place = parent;
-    }
-    this.#put(place, slot, deadline, sequence);
-  }
-
-  #sink(from: number, slot: number, deadline: number, sequence: number): void {
+  #sink(from: number, deadline: number, sequence: number, of: number): void {
     const length = this.#heapLength;
     let place = from;
     for (let start = place * ARITY + 1; start < length; start = place * ARITY + 1) {
@@ -343,7 +411,7 @@ export class TimerSlab<Item> {
       this.#move(child, place);
       place = child;
     }
-    this.#put(place, slot, deadline, sequence);
+    this.#put(place, deadline, sequence, of);
   }
 
   /** The first of some neighbours in the heap. */
@@ -365,23 +433,17 @@ export class TimerSlab<Item> {
   #move(from: number, to: number): void {
     const words = this.#heapWords;
     const at = from * ENTRY;
-    this.#put(to, words[at + ENTRY_SLOT]!, this.#heap[from * 2]!, words[at + ENTRY_SEQUENCE]!);
+    this.#put(to, this.#heap[from * 2]!, words[at + ENTRY_SEQUENCE]!, words[at + ENTRY_OF]!);
   }
 
-  #put(place: number, slot: number, deadline: number, sequence: number): void {
-    const at = place * ENTRY;
+  #put(place: number, deadline: number, sequence: number, of: number): void {
     this.#heap[place * 2] = deadline;
-    this.#heapWords[at + ENTRY_SEQUENCE] = sequence;
-    this.#heapWords[at + ENTRY_SLOT] = slot;
-    this.#words[slot * STRIDE + HEAP] = place;
+    this.#heapWords[place * ENTRY + ENTRY_SEQUENCE] = sequence;
+    this.#heapWords[place * ENTRY + ENTRY_OF] = of;
   }
 }
 
-function parentOf(place: number): number {
-  return ((place - 1) / ARITY) | 0;
-}
-
-/** Where the chain of a duration is remembered. */
+/** The chain for a duration. */
 function chainOf(durationNs: number): number {
   // Whole milliseconds in a row must not meet. The bits that ToInt32 keeps are enough for the rest.
   return (durationNs / 1e6) & CHAIN_MASK;

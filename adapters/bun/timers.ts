@@ -5,7 +5,6 @@
  * @module
  */
 import { defaultLoop } from "../../loop/default.ts";
-import type { Immediates } from "../../loop/immediates.ts";
 import {
   apply,
   type Arguments,
@@ -298,7 +297,7 @@ class Timeout {
 
 /** What `setImmediate` gives. */
 class Immediate {
-  #entry: ReturnType<Immediates["add"]>;
+  #place: number;
   #callback: Callback;
   #args: Arguments | undefined;
   #context: unknown;
@@ -311,17 +310,17 @@ class Immediate {
     this.#args = args;
     this.#context = host.capture();
     this.#number = nextNumber();
-    this.#entry = defaultLoop().immediates.add(this, true);
+    this.#place = defaultLoop().immediates.add(this, true);
   }
 
   static is(value: unknown): value is Immediate {
-    return typeof value === "object" && value !== null && #entry in value;
+    return typeof value === "object" && value !== null && #place in value;
   }
 
   /** What `clearImmediate` does. */
   static end(immediate: Immediate): void {
     immediate.#destroyed = true;
-    defaultLoop().immediates.delete(immediate.#entry);
+    defaultLoop().immediates.delete(immediate.#place);
     immediates.forget(immediate.#number);
   }
 
@@ -332,7 +331,7 @@ class Immediate {
   static #setRef(immediate: Immediate, ref: boolean): void {
     if (immediate.#destroyed) return;
     immediate.#ref = ref;
-    defaultLoop().immediates.setRef(immediate.#entry, ref);
+    defaultLoop().immediates.setRef(immediate.#place, ref);
   }
 
   onImmediate(): void {

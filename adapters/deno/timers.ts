@@ -5,7 +5,6 @@
  * @module
  */
 import { defaultLoop } from "../../loop/default.ts";
-import type { Immediates } from "../../loop/immediates.ts";
 import {
   apply,
   type Arguments,
@@ -305,7 +304,7 @@ class Immediate {
   declare triggerAsyncId: number;
   declare [custom]: typeof showImmediate;
   declare [refed]: boolean | null;
-  #entry: ReturnType<Immediates["add"]>;
+  #place: number;
   #context: unknown;
 
   constructor(callback: Callback, ...args: Arguments) {
@@ -319,17 +318,17 @@ class Immediate {
     this[custom] = showImmediate;
     this[refed] = true;
     this.#context = host.capture();
-    this.#entry = defaultLoop().immediates.add(this, true);
+    this.#place = defaultLoop().immediates.add(this, true);
   }
 
   static is(value: unknown): value is Immediate {
-    return typeof value === "object" && value !== null && #entry in value;
+    return typeof value === "object" && value !== null && #place in value;
   }
 
   static end(immediate: Immediate): void {
     if (immediate._destroyed) return;
     Immediate.#finish(immediate);
-    defaultLoop().immediates.delete(immediate.#entry);
+    defaultLoop().immediates.delete(immediate.#place);
   }
 
   static #finish(immediate: Immediate): void {
@@ -341,7 +340,7 @@ class Immediate {
   static #setRef(immediate: Immediate, ref: boolean): void {
     immediate[refed] = ref;
     // Also called with what is no immediate at all.
-    if (Immediate.is(immediate)) defaultLoop().immediates.setRef(immediate.#entry, ref);
+    if (Immediate.is(immediate)) defaultLoop().immediates.setRef(immediate.#place, ref);
   }
 
   onImmediate(): void {
