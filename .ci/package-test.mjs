@@ -1,12 +1,13 @@
-// What a user gets: packs, installs the tarball into an empty folder, and runs a timer, a socket and
-// a watch from there in both runtimes. Deno gets no more than the one library file, and what the
-// program itself needs.
+// What a user gets: packs, installs the tarball into an empty folder, and runs from there, in both
+// runtimes, a timer, a socket and a watch, and the runtime's timers replaced. Deno gets no more than
+// the one library file, and what the program itself needs.
 
 import {
   cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -46,7 +47,12 @@ writeFileSync(join(folder, "package.json"), `{ "private": true, "type": "module"
 must("npm", ["install", "--silent", "--no-audit", "--no-fund", join(folder, tarball)], {
   cwd: folder,
 });
+// As after an installation from a registry: Deno finds no `npm:kevent` in what came from a file.
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const manifest = { private: true, type: "module", dependencies: { kevent: version } };
+writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
 cpSync(join(root, "test/fixture/package.ts"), join(folder, "main.ts"));
+cpSync(join(root, "test/fixture/package-timers.ts"), join(folder, "timers.ts"));
 
 // The declarations must serve somebody who has none of our types.
 const tsc = join(root, "node_modules/typescript/bin/tsc");
@@ -60,7 +66,8 @@ const strict = [
   "--target",
   "esnext",
 ];
-must(process.execPath, [tsc, ...strict, "--typeRoots", types, "--types", "node", "main.ts"], {
+const programs = ["main.ts", "timers.ts"];
+must(process.execPath, [tsc, ...strict, "--typeRoots", types, "--types", "node", ...programs], {
   cwd: folder,
 });
 
@@ -70,24 +77,22 @@ const grants = ["gnu", "musl"].map((abi) => join(native, `libkevent-${cpu}-linux
 // A folder each: a file is created only where there is none.
 const watched = { deno: join(folder, "deno"), bun: join(folder, "bun") };
 for (const path of Object.values(watched)) mkdirSync(path);
+const granted = ["run", "--no-prompt", `--allow-ffi=${grants}`];
 for (
-  const [program, path, ...args] of [
-    [
-      deno,
-      watched.deno,
-      "run",
-      "--no-prompt",
-      `--allow-ffi=${grants}`,
-      `--allow-write=${watched.deno}`,
-    ],
-    [bun, watched.bun, "run"],
+  const [program, ...args] of [
+    [deno, ...granted, `--allow-write=${watched.deno}`, "main.ts", watched.deno],
+    [deno, ...granted, "timers.ts"],
+    [deno, ...granted, "--preload", "npm:kevent/register", "timers.ts"],
+    [bun, "run", "main.ts", watched.bun],
+    [bun, "run", "timers.ts"],
+    [bun, "run", "--preload", "kevent/register", "timers.ts"],
   ]
 ) {
-  const { ok, why } = await run(program, [...args, "main.ts", path], {
+  const { ok, why } = await run(program, args, {
     cwd: folder,
     // Nothing of this repository may help.
     env: { KEVENT_LIBRARY: "" },
     limit_s: 30,
   });
-  if (!ok) fail(`the installed package failed in ${program}: ${why}`);
+  if (!ok) fail(`the installed package failed in ${program} ${args.join(" ")}: ${why}`);
 }

@@ -13,6 +13,13 @@ import nodeModule from "node:module";
 import nodeTimers from "node:timers";
 import nodePromises from "node:timers/promises";
 
+type Loops = typeof import("../loop/mod.ts");
+/** What `timers.ts` of a runtime has. */
+interface Runtimes {
+  readonly timers: object;
+  readonly namespace: object;
+}
+
 /** One property that was replaced. */
 interface Replaced {
   readonly holder: object;
@@ -49,15 +56,30 @@ function synchronize(): void {
   nodeModule.syncBuiltinESMExports?.();
 }
 
+const isBun = "Bun" in globalThis;
+
+/**
+ * Files that themselves wait for an import are not imported here: of one that another module has begun
+ * to load, Deno would give out what is not there yet.
+ */
+function load(): Promise<readonly [Loops, Runtimes, typeof import("./deno/timers_promises.ts")]> {
+  return isBun
+    ? Promise.all([
+      import("./bun/mod.ts"),
+      import("./bun/timers.ts"),
+      import("./bun/timers_promises.ts"),
+    ])
+    : Promise.all([
+      import("./deno/mod.ts"),
+      import("./deno/timers.ts"),
+      import("./deno/timers_promises.ts"),
+    ]);
+}
+
 async function register(): Promise<void> {
-  const { defaultLoop } = await import("./mod.ts");
+  const [{ defaultLoop }, { timers, namespace }, { promised }] = await load();
   // A queue that cannot be made is better known now.
   defaultLoop();
-  const isBun = "Bun" in globalThis;
-  const { timers, namespace } = isBun
-    ? await import("./bun/timers.ts")
-    : await import("./deno/timers.ts");
-  const { promised } = await import("./timers_promises.ts");
   replace(globalThis, timers);
   replace(nodeTimers, timers);
   // One object in Bun, and two in Deno.

@@ -82,6 +82,13 @@ describe.concurrent("register", () => {
     expect(lines.has("fired")).toBe(true);
   });
 
+  test("stands beside imports of the timers themselves", async () => {
+    const end = await runFixture("package-timers");
+    expect(end.errors).toBe("");
+    expect(end.output).toBe("timers, promises, register\n");
+    expect(end.code).toBe(0);
+  });
+
   test("what somebody has replaced since then stays", async () => {
     expectAll(await said("replaced by others"), ["theirs", "gone", "the runtime's"], "true");
   });
