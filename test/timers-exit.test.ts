@@ -1,6 +1,6 @@
 // When a process ends that hangs on timers alone, and with what code: as with the runtime's own.
 import { describe, expect, test } from "vitest";
-import { type Ended, runFixture } from "./support/program.ts";
+import { type Ended, isDeno, runFixture } from "./support/program.ts";
 import { gate } from "./support/queue.ts";
 
 /** What is compared: the lines without their order, which other tests look at. */
@@ -17,6 +17,14 @@ function reported(errors: string): number {
 const names = (await runFixture("timers-exit", ["names"])).output.trim().split("\n");
 
 describe.concurrent("the process", () => {
+  for (const mode of ["kevent", "registered"]) {
+    test(`lives for numbers that Deno.refTimer was given (${mode})`, async (context) => {
+      if (!isDeno) context.skip("Bun has no such function");
+      const end = await runFixture("timers-exit", [mode, "by their numbers"]);
+      expect([end.output, end.errors, end.code]).toEqual(["near\n", "", 0]);
+    });
+  }
+
   test("there are ways to end", () => expect(names.length).toBeGreaterThan(20));
 
   for (const name of names) {
