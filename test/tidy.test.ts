@@ -267,7 +267,9 @@ describe("documents", () => {
   });
 
   test("every handle has an example", () => {
-    const handles = sources("loop").filter((file) => /^export class .* (Handle|PhaseHandle|Watcher|User)\b/m.test(textOf(file)));
+    const handles = sources("loop").filter((file) =>
+      /^export class .* (Handle|PhaseHandle|Watcher|User)\b/m.test(textOf(file))
+    );
     expect(handles.length).toBeGreaterThan(6);
     expect(handles.filter((file) => !textOf(file).includes("@example"))).toEqual([]);
   });
