@@ -45,6 +45,9 @@ const STALE_MIN = 64;
 
 const CAPACITY_START = 256;
 
+/** Slots are used again when more than one of so many is free; before, new ones are taken. */
+const SPARE = 16;
+
 /**
  * The timers of a loop, by slot, without an object for any of them.
  *
@@ -66,7 +69,11 @@ export class TimerSlab<Item> {
   /** What fires, by slot. */
   readonly #items: (Item | undefined)[] = [];
   #used = 0;
-  #free = -1;
+  // A bit for each slot that is free again, and the word where the last was found. Going on from there
+  // gives neighbours to timers that are started one after the other, which is what memory likes.
+  #freeBits = new Int32Array(CAPACITY_START / 32);
+  #freeCount = 0;
+  #cursor = 0;
   #count = 0;
   #sequence = 0;
   #heap = new Float64Array(CAPACITY_START * 2);
@@ -104,14 +111,24 @@ export class TimerSlab<Item> {
    * @throws {KeventError} ENOMEM for more than 2^24 timers.
    */
   open(item: Item, flags: number): number {
-    let slot = this.#free;
-    if (slot >= 0) this.#free = this.#words[slot * STRIDE + NEXT]!;
-    else slot = this.#fresh();
+    const slot = this.#freeCount * SPARE > this.#used ? this.#reuse() : this.#fresh();
     const at = slot * STRIDE;
     this.#words[at + STATE] = flags;
     this.#items[slot] = item;
     this.#count++;
     return slot;
+  }
+
+  #reuse(): number {
+    const bits = this.#freeBits;
+    const words = (this.#used + 31) >> 5;
+    let at = this.#cursor;
+    while (bits[at] === 0) at = at + 1 < words ? at + 1 : 0;
+    this.#cursor = at;
+    const mask = bits[at]!;
+    bits[at] = mask & (mask - 1);
+    this.#freeCount--;
+    return at * 32 + 31 - Math.clz32(mask & -mask);
   }
 
   #fresh(): number {
@@ -132,6 +149,9 @@ export class TimerSlab<Item> {
     this.#words = words;
     this.#doubles = new Float64Array(words.buffer);
     this.#capacity *= 2;
+    const bits = new Int32Array(this.#capacity / 32);
+    bits.set(this.#freeBits);
+    this.#freeBits = bits;
   }
 
   /** Gives a slot back: its id names nothing any more. */
@@ -143,8 +163,8 @@ export class TimerSlab<Item> {
     this.#count--;
     // A slot that has used up its generations is not used again: an old id must not name a new timer.
     if (words[at + GENERATION]!++ === GENERATION_MAX) return;
-    words[at + NEXT] = this.#free;
-    this.#free = slot;
+    this.#freeBits[slot >> 5] = this.#freeBits[slot >> 5]! | 1 << (slot & 31);
+    this.#freeCount++;
   }
 
   /** The number by which scripts name the timer in a slot. */
