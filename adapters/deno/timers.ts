@@ -307,7 +307,7 @@ class Immediate {
   #place: number;
   #context: unknown;
 
-  constructor(callback: Callback, ...args: Arguments) {
+  constructor(callback: Callback, args = NONE) {
     this._idleNext = null;
     this._idlePrev = null;
     this._onImmediate = inDomain(callback);
@@ -400,9 +400,9 @@ function setInterval(callback: Callback, delay?: unknown): unknown {
 }
 
 /** As `setImmediate` of `node:timers` in Deno. */
-function setImmediate(callback: Callback, ...args: Arguments): unknown {
+function setImmediate(callback: Callback): unknown {
   if (typeof callback !== "function") return native.setImmediate(callback);
-  return new Immediate(callback, ...args);
+  return new Immediate(callback, arguments.length > 1 ? argumentsFrom(arguments, 1) : NONE);
 }
 
 /** Ends what `clearTimeout` or `clearInterval` was given: both clear both. */
