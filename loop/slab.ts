@@ -44,6 +44,8 @@ const NONE = -Infinity;
 const STALE_MIN = 64;
 
 const CAPACITY_START = 256;
+/** The memory of timers grows by so much at a time: 256 times this, again and again, makes `SLOTS_MAX`. */
+const GROWTH = 4;
 
 /** Slots are used again when more than one of so many is free; before, new ones are taken. */
 const SPARE = 16;
@@ -143,12 +145,12 @@ export class TimerSlab<Item> {
       const detail = `${SLOTS_MAX} timers are pending; clear some`;
       throw new KeventError("start timer", "timer", "ENOMEM", detail);
     }
-    // Pages that are not written to yet take no memory, so twice as much costs nothing.
-    const words = new Int32Array(this.#capacity * 2 * STRIDE);
+    // Pages that are not written to yet take no memory, so much more costs nothing, and copying little.
+    const words = new Int32Array(this.#capacity * GROWTH * STRIDE);
     words.set(this.#words);
     this.#words = words;
     this.#doubles = new Float64Array(words.buffer);
-    this.#capacity *= 2;
+    this.#capacity *= GROWTH;
     const bits = new Int32Array(this.#capacity / 32);
     bits.set(this.#freeBits);
     this.#freeBits = bits;
