@@ -132,3 +132,17 @@ export function checkWhole(
     `${what} must be a whole number from ${least} to ${most}, not ${String(value)}`,
   );
 }
+
+/**
+ * Checks that something can be called, so that who forgot it hears of it at once.
+ *
+ * @param value What was given.
+ * @param operation What was tried, in words that follow "Cannot".
+ * @param what Name of the argument. Default `"callback"`.
+ * @throws {KeventError} EINVAL when it is no function.
+ */
+export function checkFunction(value: unknown, operation: string, what = "callback"): void {
+  if (typeof value === "function") return;
+  const detail = `${what} must be a function, not ${value === null ? "null" : typeof value}`;
+  throw new KeventError(operation, "argument", "EINVAL", detail);
+}

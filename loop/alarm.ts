@@ -4,13 +4,13 @@ import {
   KEVENT_TIMER_FIRED,
   KEVENT_TIMER_WALL,
 } from "../ffi/abi.ts";
-import { KeventError } from "../ffi/errors.ts";
+import { checkFunction, KeventError } from "../ffi/errors.ts";
 import { EVENT } from "../ffi/record.ts";
 import { bind } from "./host.ts";
 import { Watcher } from "./watcher.ts";
 
-/** The latest date: seconds are a u32. */
-const DATE_NS_MAX = 0xffffffff * 1e9;
+/** The latest date, in 2106: seconds are a u32. */
+export const DATE_NS_MAX = 0xffffffff * 1e9;
 
 /** What an alarm tells. */
 export interface AlarmHandlers {
@@ -49,16 +49,18 @@ export class Alarm extends Watcher {
    * @param dateNs Nanoseconds since 1970; a date that is over fires at once.
    * @param everyNs Nanoseconds between the dates after that; 0 for once. Default 0.
    * @returns This handle.
-   * @throws {KeventError} EINVAL for a date that is negative, not a number, or after 2106.
+   * @throws {KeventError} EINVAL for a date that is negative, not a number, or after 2106, and for
+   * handlers without `fire`; EBADF when it or its loop was closed.
    */
   start(handlers: AlarmHandlers, dateNs: number, everyNs = 0): this {
     checkNs(dateNs, "dateNs");
     checkNs(everyNs, "everyNs");
+    checkFunction((handlers as AlarmHandlers | undefined)?.fire, "start alarm", "handlers.fire");
     this.stop();
     const { host } = this.loop;
     this.#handlers = {
-      fire: bind(host, (missed) => handlers.fire(missed)),
-      clockSet: bind(host, () => handlers.clockSet?.()),
+      fire: bind(host, (missed) => handlers.fire(missed), "start alarm"),
+      clockSet: bind(host, () => handlers.clockSet?.(), "start alarm"),
     };
     this.#everyNs = everyNs;
     this.#watch(Math.ceil(dateNs));
@@ -112,7 +114,9 @@ export class Alarm extends Watcher {
 }
 
 function checkNs(ns: number, what: string): void {
-  if (ns >= 0 && ns <= DATE_NS_MAX) return;
-  const detail = `${what} must be from 0 to ${DATE_NS_MAX}, not ${String(ns)}`;
+  if (typeof ns === "number" && ns >= 0 && ns <= DATE_NS_MAX) return;
+  const detail = `${what} must be nanoseconds from 0 to ${DATE_NS_MAX} (in 2106), not ${
+    String(ns)
+  }`;
   throw new KeventError("start alarm", "argument", "EINVAL", detail);
 }

@@ -1,3 +1,4 @@
+import { checkFunction } from "../ffi/errors.ts";
 import type { Loop } from "./loop.ts";
 import { type SharedTrigger, triggerShared, User } from "./user.ts";
 
@@ -20,9 +21,10 @@ export class Async extends User {
   /**
    * @param loop The loop it belongs to.
    * @param callback Called on the loop's thread.
-   * @throws {KeventError} EBADF when the loop was closed.
+   * @throws {KeventError} EINVAL when `callback` is no function, EBADF when the loop was closed.
    */
   constructor(loop: Loop, callback: () => void) {
+    checkFunction(callback, "make async");
     super(loop);
     this.start(() => callback());
   }

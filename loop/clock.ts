@@ -14,6 +14,8 @@ interface Moved {
   fire(): number;
   /** The clock shows another time, and nothing more is due. */
   moved(): void;
+  /** Calls back after a turn of the runtime, which lives for it. */
+  macrotask(callback: () => void): void;
 }
 
 /**
@@ -55,13 +57,29 @@ export class ManualClock implements Clock {
     this.#nowNs = Math.max(this.#nowNs, timeNs);
   }
 
-  /** Called by the loop that goes by this clock. */
-  attach(moved: Moved | undefined): void {
+  /**
+   * Called by the loop that goes by this clock.
+   *
+   * @param moved What it moves.
+   * @throws {KeventError} EBUSY when a loop goes by it already.
+   */
+  attach(moved: Moved): void {
+    if (this.#moved !== undefined) {
+      const detail = "another loop goes by this clock: give each its own";
+      throw new KeventError("change clock", "argument", "EBUSY", detail);
+    }
     this.#moved = moved;
   }
 
+  /** Called by the loop that went by this clock. */
+  detach(): void {
+    this.#moved = undefined;
+  }
+
   /**
-   * Moves forward, and runs each timer at its time, with microtasks and ticks after each.
+   * Moves forward, and runs each timer at its time, with microtasks and ticks after each. In Deno these
+   * run only when `advance` returns if it is itself called by one, as after any `await`: see
+   * `advanceAsync`.
    *
    * @param byNs Nanoseconds.
    * @returns How many timers ran.
@@ -72,10 +90,65 @@ export class ManualClock implements Clock {
     checkNs(byNs, "byNs", "advance clock");
     const target = this.#nowNs + byNs;
     let count = 0;
-    while ((this.#moved?.nextDeadline() ?? Infinity) <= target) count += this.next();
+    while (this.#nextDeadline() <= target) count += this.next();
     this.moveTo(target);
     this.#moved?.moved();
     return count;
+  }
+
+  /**
+   * As `advance`, with a turn of the runtime before each step and after the last: what the timers
+   * started meanwhile (promises, the runtime's own timers of 0 ms) goes on in between.
+   *
+   * @param byNs Nanoseconds.
+   * @returns How many timers ran.
+   * @throws {KeventError} As of `advance`; once begun, as a rejection.
+   *
+   * @example What a timer awaits is done before the next
+   * ```ts
+   * import { Loop, ManualClock, Timer } from "../adapters/mod.ts";
+   *
+   * using loop = new Loop();
+   * const clock = new ManualClock();
+   * loop.clock = clock;
+   * const order: string[] = [];
+   * new Timer(loop).start(async () => {
+   *   await undefined;
+   *   order.push("awaited");
+   * }, 1);
+   * new Timer(loop).start(() => order.push("second"), 2);
+   * await clock.advanceAsync(2e6);
+   * if (order.join() !== "awaited,second") throw new Error(order.join());
+   * ```
+   */
+  advanceAsync(byNs: number): Promise<number> {
+    checkNs(byNs, "byNs", "advance clock");
+    const target = this.#nowNs + byNs;
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    let count = 0;
+    const step = (): void => {
+      try {
+        // Somebody else may have moved the clock further meanwhile.
+        const leftNs = Math.max(target - this.#nowNs, 0);
+        if (this.#nextDeadline() > target) return resolve(count + this.advance(leftNs));
+        count += this.next();
+        this.#turn(step);
+      } catch (error) {
+        reject(error);
+      }
+    };
+    this.#turn(step);
+    return promise;
+  }
+
+  /** Calls back after a turn of the runtime: not in a microtask, in which no others run. */
+  #turn(callback: () => void): void {
+    if (this.#moved === undefined) queueMicrotask(callback);
+    else this.#moved.macrotask(callback);
+  }
+
+  #nextDeadline(): number {
+    return this.#moved?.nextDeadline() ?? Infinity;
   }
 
   /**
@@ -85,7 +158,7 @@ export class ManualClock implements Clock {
    * @throws {KeventError} EBUSY from within a callback of the loop.
    */
   next(): number {
-    const deadline = this.#moved?.nextDeadline() ?? Infinity;
+    const deadline = this.#nextDeadline();
     if (deadline === Infinity) return 0;
     this.moveTo(deadline);
     return this.#moved!.fire();

@@ -1,4 +1,4 @@
-import { KeventError } from "../ffi/errors.ts";
+import { checkFunction } from "../ffi/errors.ts";
 import type { Library } from "../ffi/library.ts";
 
 /** The runtime's end of the wake-up socketpair. */
@@ -72,17 +72,16 @@ export interface Host {
  *
  * @param host What the runtime offers.
  * @param callback Any function.
+ * @param operation What needs it, in words that follow "Cannot".
  * @returns It, or one that restores the context around it.
- * @throws {KeventError} EINVAL when it is no function, so that who forgot it hears of it at once.
+ * @throws {KeventError} EINVAL when it is no function.
  */
 export function bind<Arguments extends unknown[]>(
   host: Host,
   callback: (...parameters: Arguments) => void,
+  operation: string,
 ): (...parameters: Arguments) => void {
-  if (typeof callback !== "function") {
-    const detail = `callback must be a function, not ${String(callback)}`;
-    throw new KeventError("take callback", "argument", "EINVAL", detail);
-  }
+  checkFunction(callback, operation);
   const context = host.capture();
   // Callbacks are called outside of any context, so there is nothing to restore.
   if (context === undefined) return callback;

@@ -45,9 +45,10 @@ export class Inode extends Watcher {
    * @throws {KeventError} ENOENT and others of the path, ENOSPC at the limit of watches.
    */
   start(path: string, event: number, callback: (event: InodeEvent) => void): this {
+    const bound = bind(this.loop.host, callback, "start inode");
     this.stop();
     this.#watch = this.loop.addInode(this.slot, path, event);
-    this.#callback = bind(this.loop.host, callback);
+    this.#callback = bound;
     this.setActive(true);
     return this;
   }

@@ -221,21 +221,32 @@ export class Loop implements Disposable, AsyncDisposable {
     return this.timers.clock;
   }
 
-  /** What is left of each timer stays as it is. `undefined` is the kernel's clock again. */
+  /**
+   * What is left of each timer stays as it is. `undefined` is the kernel's clock again. Alarms and
+   * other timers of the wall clock go by the kernel's all the same.
+   *
+   * @throws {KeventError} EBUSY when another loop goes by a manual clock, EBADF after `close`.
+   */
   set clock(clock: Clock | undefined) {
     this.#checkOpen("change clock");
     const { timers } = this;
-    if (timers.clock instanceof ManualClock) timers.clock.attach(undefined);
-    timers.clock = clock ?? this.#kernelClock;
+    if (clock === timers.clock) return;
     if (clock instanceof ManualClock) {
       clock.attach({
         nextDeadline: () => timers.nextDeadline(),
         fire: () => this.#fire(),
         moved: () => void this.updateTime(),
+        macrotask: (callback) => this.host.macrotask(callback, true),
       });
     }
+    this.#leaveClock();
+    timers.clock = clock ?? this.#kernelClock;
     this.updateTime();
     this.#timerIsSooner();
+  }
+
+  #leaveClock(): void {
+    if (this.clock instanceof ManualClock) this.clock.detach();
   }
 
   /**
@@ -400,17 +411,21 @@ export class Loop implements Disposable, AsyncDisposable {
   // --- driven ---------------------------------------------------------------------------------
 
   /**
-   * Moves the loop by hand, blocking, as `uv_run`. Microtasks and ticks run between callbacks; the
+   * Moves the loop by hand, blocking, as `uv_run`. Microtasks and ticks run between callbacks, save in
+   * Deno when it is itself called by one (as after any `await`): then they run when it returns. The
    * runtime's own timers and sockets wait until it returns.
+   *
+   * What a callback throws goes to the runtime, as from any other callback, and `run` goes on.
    *
    * @param mode `"default"` until nothing is alive or `stop` is called, `"once"` for one round, which
    * waits if nothing is ready, `"nowait"` for one round of what is ready. Default `"default"`.
    * @returns Whether something is still alive.
-   * @throws {KeventError} EBUSY from within a callback, EBADF after `close`.
+   * @throws {KeventError} EINVAL for another mode, EBUSY from within a callback, EBADF after `close`.
    */
   run(mode: RunMode = "default"): boolean {
     this.#checkOpen("run loop");
     this.#checkIdle("run loop");
+    checkMode(mode);
     this.updateTime();
     this.#guarded(() => {
       if (mode === "default" && this.#goesOn()) this.#runTimers();
@@ -515,6 +530,7 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#closed = true;
     this.#refs = 0;
     this.#waiting = 0;
+    this.#leaveClock();
     this.timers.end();
     this.immediates.end();
     this.#closing.length = 0;
@@ -766,8 +782,9 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#asleep = false;
     this.#guarded(() => {
       this.#failed = false;
-      // Woken for a timer mostly: it need not wait for a native turn.
-      this.#runTimers();
+      // Woken for a timer mostly: it need not wait for a native turn. Immediates come first, as they do
+      // in a round.
+      if (this.immediates.size === 0) this.#runTimers();
       for (let rounds = 0; rounds < ROUNDS_MAX && !this.#failed && !this.#closed; rounds++) {
         if (!this.#attachedRound()) break;
       }
@@ -813,4 +830,10 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#asleep = true;
     this.host.report(error);
   }
+}
+
+function checkMode(mode: string): void {
+  if (mode === "default" || mode === "once" || mode === "nowait") return;
+  const detail = `mode must be "default", "once" or "nowait", not ${String(mode)}`;
+  throw new KeventError("run loop", "argument", "EINVAL", detail);
 }

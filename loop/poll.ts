@@ -59,8 +59,9 @@ export class Poll extends Watcher {
    * @returns This handle.
    */
   start(event: number, callback: (event: number) => void, reqFlags = 0): this {
+    const bound = bind(this.loop.host, callback, "start poll");
     this.stop();
-    this.#callback = bind(this.loop.host, callback);
+    this.#callback = bound;
     this.#once = (reqFlags & KEVENT_REQ_ONESHOT) !== 0;
     this.loop.add(this.slot, KEVENT_POLL, this.fd, 0, event, reqFlags);
     this.setActive(true);

@@ -49,9 +49,10 @@ export class Process extends Watcher {
    */
   start(pid: number, callback: (end: ProcessEnd) => void): this {
     checkWhole(pid, 1, 0x7fffffff, "start process", "pid");
+    const bound = bind(this.loop.host, callback, "start process");
     this.stop();
     this.#pid = pid;
-    this.#callback = bind(this.loop.host, callback);
+    this.#callback = bound;
     this.loop.add(this.slot, KEVENT_PROCESS, pid, 0, KEVENT_PROCESS_EXIT, KEVENT_REQ_ONESHOT);
     // A number belongs to the process that has it now.
     this.loop.apply();

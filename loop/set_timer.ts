@@ -1,21 +1,24 @@
-import { KeventError } from "../ffi/errors.ts";
-import { Alarm } from "./alarm.ts";
+import { checkFunction, KeventError } from "../ffi/errors.ts";
+import { Alarm, DATE_NS_MAX } from "./alarm.ts";
 import { defaultLoop } from "./default.ts";
 import { bind } from "./host.ts";
 import type { Loop } from "./loop.ts";
 import type { TimerItem } from "./timers.ts";
 
-/** When a timer fires, and on what clock. Times are in nanoseconds. */
+/** When a timer fires, and on what clock. Times are in nanoseconds; `Infinity` is never. */
 export interface TimerOptions {
   /** How long from now. Default: `every`, or at once. */
   readonly after?: number;
-  /** When, instead: on the loop's clock (`loop.now`), or since 1970 on the wall clock. */
+  /**
+   * When, instead of `after`: on the loop's clock, such as `loop.clock.now() + 5e6`, or since 1970 on
+   * the wall clock, such as `Date.now() * 1e6`.
+   */
   readonly at?: number;
   /** Again after so long, counted from the time it was due. Default: once. */
   readonly every?: number;
   /**
-   * `"monotonic"`: the loop's clock, which nobody sets. `"wall"`: the date; the timer follows when it
-   * is set. Default `"monotonic"`.
+   * `"monotonic"`: the loop's clock, which nobody sets but a test (`ManualClock`). `"wall"`: the date of
+   * the kernel, up to 2106; the timer follows when it is set. Default `"monotonic"`.
    */
   readonly clock?: "monotonic" | "wall";
   /** Called when the wall clock was set while the timer waits. */
@@ -42,7 +45,7 @@ class Interval implements TimerItem {
 
   constructor(loop: Loop, callback: (missed: number) => void, everyNs: number) {
     this.#loop = loop;
-    this.#callback = bind(loop.host, callback);
+    this.#callback = bind(loop.host, callback, "set timer");
     this.#everyNs = everyNs;
   }
 
@@ -65,6 +68,9 @@ class Dated implements TimerItem {
   constructor(loop: Loop, callback: (missed: number) => void, options: TimerOptions) {
     const { after = options.every ?? 0, every = 0, onClockSet } = options;
     const { at = loop.wallClock.now() + after } = options;
+    if (at > DATE_NS_MAX || every > DATE_NS_MAX) {
+      throw bad("a timer of the wall clock must be due before 2106");
+    }
     let slot = -1;
     const fire = (missed: number): void => {
       if (every === 0) {
@@ -99,8 +105,8 @@ class Dated implements TimerItem {
  * @param callback Called with the number of times it should have fired besides but could not.
  * @param when Nanoseconds from now, or options.
  * @returns A number for `clearTimer`, `refTimer` and `unrefTimer`.
- * @throws {KeventError} EINVAL for a time that is negative or not a number, ENOMEM for more than 2^24
- * timers.
+ * @throws {KeventError} EINVAL for a time that is negative or not a number, for `after` together with
+ * `at`, and for a date after 2106; ENOMEM for more than 2^24 timers; EBADF when the loop was closed.
  *
  * @example Every half millisecond, without drift
  * ```ts
@@ -119,26 +125,16 @@ export function setTimer(
   callback: (missed: number) => void,
   when: number | TimerOptions = 0,
 ): number {
-  if (typeof callback !== "function") {
-    const detail = `callback must be a function, not ${typeof callback}`;
-    throw new KeventError("set timer", "argument", "EINVAL", detail);
-  }
-  if (typeof when !== "number") return setTimerWith(callback, when);
-  // Also for what is not a number.
+  checkFunction(callback, "set timer");
+  if (typeof when !== "number") return setTimerWith(callback, checkWhen(when));
+  // Also for NaN.
   if (!(when >= 0)) throw badTime("delay", when);
   return defaultLoop().timers.once(callback as () => void, when);
 }
 
 function setTimerWith(callback: (missed: number) => void, options: TimerOptions): number {
-  for (const name of ["after", "at", "every"] as const) {
-    const time = options[name];
-    if (time !== undefined && !(time >= 0)) throw badTime(name, time);
-  }
+  checkTimes(options);
   const { ref = true, every = 0, loop = defaultLoop(), clock = "monotonic" } = options;
-  if (clock !== "monotonic" && clock !== "wall") {
-    const detail = `clock must be "monotonic" or "wall", not ${String(clock)}`;
-    throw new KeventError("set timer", "argument", "EINVAL", detail);
-  }
   if (clock === "wall") {
     const { id } = new Dated(loop, callback, options);
     if (!ref) setRef(loop, id, false);
@@ -151,15 +147,50 @@ function setTimerWith(callback: (missed: number) => void, options: TimerOptions)
   return loop.timers.idOf(slot);
 }
 
+/**
+ * Checks the second argument of `setTimer`.
+ *
+ * @param when A number, or options.
+ * @returns Options.
+ * @throws {KeventError} EINVAL for anything else.
+ */
+export function checkWhen(when: number | TimerOptions): TimerOptions {
+  if (typeof when === "number") return { after: when };
+  if (typeof when === "object" && when !== null && !(when instanceof Date)) return when;
+  const hint = when instanceof Date ? `: { at: date.getTime() * 1e6, clock: "wall" }` : "";
+  throw bad(`when must be nanoseconds from now, or options, not ${kindOf(when)}${hint}`);
+}
+
+function checkTimes(options: TimerOptions): void {
+  for (const name of ["after", "at", "every"] as const) {
+    const time: unknown = options[name];
+    if (time !== undefined && !(typeof time === "number" && time >= 0)) throw badTime(name, time);
+  }
+  const { after, at, clock = "monotonic" } = options;
+  if (after !== undefined && at !== undefined) throw bad("give after or at, not both");
+  if (clock !== "monotonic" && clock !== "wall") {
+    throw bad(`clock must be "monotonic" or "wall", not ${String(clock)}`);
+  }
+}
+
 function badTime(name: string, time: unknown): KeventError {
-  const detail = `${name} must be 0 or more nanoseconds, not ${String(time)}`;
+  const shown = typeof time === "number" ? time : kindOf(time);
+  return bad(`${name} must be 0 or more nanoseconds, not ${shown}`);
+}
+
+function kindOf(value: unknown): string {
+  if (value instanceof Date) return "a Date";
+  return value === null ? "null" : `a ${typeof value}`;
+}
+
+function bad(detail: string): KeventError {
   return new KeventError("set timer", "argument", "EINVAL", detail);
 }
 
 /**
  * Ends a timer: it does not fire any more.
  *
- * @param id What `setTimer` gave. Any other number does nothing.
+ * @param id What `setTimer` gave. The number of a timer that is gone, or of another loop, does nothing.
  * @param loop The loop it belongs to. Default: that of the thread.
  * @returns Whether it was waiting.
  *
@@ -191,7 +222,7 @@ function setRef(loop: Loop, id: number, ref: boolean): void {
 }
 
 /**
- * Waits.
+ * Waits, on the loop of the thread.
  *
  * @param delayNs Nanoseconds.
  * @param options A signal to end it early, and whether the process lives meanwhile.

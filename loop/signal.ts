@@ -36,9 +36,10 @@ export class Signal extends Watcher {
    */
   start(signal: number, callback: (count: number, pid: number) => void): this {
     checkWhole(signal, 1, 64, "start signal", "signal");
+    const bound = bind(this.loop.host, callback, "start signal");
     this.stop();
     this.#signal = signal;
-    this.#callback = bind(this.loop.host, callback);
+    this.#callback = bound;
     this.loop.add(this.slot, KEVENT_SIGNAL, signal, 0, KEVENT_SIGNAL_DELIVERED, 0);
     // A signal that comes before would do what it does by default, such as end the process.
     this.loop.apply();

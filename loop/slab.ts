@@ -68,6 +68,7 @@ export class TimerSlab<Item> {
   #words: Int32Array<ArrayBuffer>;
   #doubles: Float64Array<ArrayBuffer>;
   #capacity = CAPACITY_START;
+  readonly #firstGeneration: number;
   /** What fires, by slot. */
   readonly #items: (Item | undefined)[] = [];
   #used = 0;
@@ -90,6 +91,7 @@ export class TimerSlab<Item> {
   readonly #entrySequences = new Int32Array(CHAINS);
 
   constructor() {
+    this.#firstGeneration = nextFirstGeneration();
     this.#words = new Int32Array(CAPACITY_START * STRIDE);
     this.#doubles = new Float64Array(this.#words.buffer);
   }
@@ -136,7 +138,7 @@ export class TimerSlab<Item> {
   #fresh(): number {
     if (this.#used === this.#capacity) this.#grow();
     const slot = this.#used++;
-    this.#words[slot * STRIDE + GENERATION] = 1;
+    this.#words[slot * STRIDE + GENERATION] = this.#firstGeneration;
     return slot;
   }
 
@@ -463,6 +465,17 @@ export class TimerSlab<Item> {
     this.#heapWords[place * ENTRY + ENTRY_SEQUENCE] = sequence;
     this.#heapWords[place * ENTRY + ENTRY_OF] = of;
   }
+}
+
+let slabs = 0;
+
+/**
+ * Where the generations of a slab begin: far from those of the others, so that an id of one loop names
+ * nothing in another. Those of the first are small integers, which are the cheapest.
+ */
+function nextFirstGeneration(): number {
+  // Steps of the golden section of 2^32 keep any number of places apart.
+  return (Math.imul(slabs++, 0x9e3779b1) >>> 4) + 1;
 }
 
 /** The chain for a duration. */

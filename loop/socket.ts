@@ -254,7 +254,7 @@ export class Connection extends Watcher {
     const { host } = this.loop;
     this.#handlers = {
       ...handlers,
-      ...(handlers.data && { data: bind(host, handlers.data.bind(handlers)) }),
+      ...(handlers.data && { data: bind(host, handlers.data.bind(handlers), "set handlers") }),
     };
     return this;
   }

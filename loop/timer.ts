@@ -69,7 +69,7 @@ export class Timer extends Handle implements TimerItem {
     checkTime(delayMs, "delayMs");
     checkTime(repeatMs, "repeatMs");
     this.#checkUsable();
-    this.#callback = bind(this.loop.host, callback);
+    this.#callback = bind(this.loop.host, callback, "start timer");
     this.#repeatNs = toNs(repeatMs);
     this.loop.timers.arm(this.#place, toNs(delayMs));
     this.setActive(true);

@@ -1,6 +1,6 @@
 import { defaultLoop } from "./default.ts";
 import type { Loop } from "./loop.ts";
-import { setTimer, type TimerOptions } from "./set_timer.ts";
+import { checkWhen, clearTimer, setTimer, type TimerOptions } from "./set_timer.ts";
 
 /** Numbers of timers that are gone are thrown away when they are so many, and more than half. */
 const STALE_MIN = 64;
@@ -43,11 +43,21 @@ export class TimerGroup implements Disposable {
    * @throws {KeventError} As of `setTimer`.
    */
   setTimer(callback: (missed: number) => void, when: number | TimerOptions = 0): number {
-    const options = typeof when === "number" ? { after: when } : when;
+    const options = checkWhen(when);
     const id = setTimer(callback, { ...options, loop: this.loop });
     if (this.#ids.length >= this.#compactAt) this.#compact();
     this.#ids.push(id);
     return id;
+  }
+
+  /**
+   * Ends one timer of this group.
+   *
+   * @param id What `setTimer` gave.
+   * @returns Whether it was waiting.
+   */
+  clearTimer(id: number): boolean {
+    return clearTimer(id, this.loop);
   }
 
   /**

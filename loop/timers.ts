@@ -106,7 +106,7 @@ export class Timers {
    * @throws {KeventError} ENOMEM for more than 2^24 timers, EBADF when the loop was closed.
    */
   once(callback: Plain, delayNs: number): number {
-    const slot = this.#open(bind(this.#host, callback), PLAIN | REF);
+    const slot = this.#open(bind(this.#host, callback, "start timer"), PLAIN | REF);
     this.#wait(slot, REF, this.#clock.now() + delayNs, delayNs);
     return this.#slab.idOf(slot);
   }

@@ -46,8 +46,9 @@ export class User extends Watcher {
    * @returns This handle.
    */
   start(callback: (payload: number, count: number) => void): this {
+    const bound = bind(this.loop.host, callback, "start user event");
     this.stop();
-    this.#callback = bind(this.loop.host, callback);
+    this.#callback = bound;
     this.loop.add(this.slot, KEVENT_USER, 0, 0, KEVENT_USER_TRIGGERED, 0);
     // Other threads may trigger it as soon as they are told its name.
     this.loop.apply();

@@ -99,6 +99,18 @@ describe("phases", () => {
     expect(firsts).toEqual(PHASES.filter((phase) => phase !== "timers"));
   });
 
+  test("immediates that wait come before timers that fell due meanwhile", async () => {
+    using loop = new Loop();
+    const log: string[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    new Timer(loop).start(() => resolve(void log.push("timer")), 1);
+    loop.immediates.add({ onImmediate: () => log.push("immediate") }, true);
+    // Nobody could run either while this blocks.
+    for (const end = performance.now() + 5; performance.now() < end;);
+    await promise;
+    expect(log).toEqual(["immediate", "timer"]);
+  });
+
   test("what a phase starts for a later one comes in the same round", () => {
     using loop = driven();
     const log: string[] = [];
@@ -195,6 +207,11 @@ describe("phases", () => {
 });
 
 describe("who moves it", () => {
+  test("an unknown mode of run is refused with those there are", () => {
+    using loop = new Loop({ attached: false });
+    expect(() => loop.run("onec" as "once")).toThrow('mode must be "default", "once" or "nowait"');
+  });
+
   test("a callback of any phase cannot move its loop, but another one", () => {
     using loop = driven();
     using other = driven();
@@ -594,6 +611,54 @@ describe("manual clock", () => {
     expect(timer.dueIn).toBeLessThanOrEqual(5);
     expect(loop.run()).toBe(false);
     expect(fired.calls).toBe(2);
+  });
+
+  test("advanceAsync gives a turn between the steps, also within a microtask", async () => {
+    using loop = new Loop();
+    const clock = withClock(loop);
+    // From here on this function is a microtask.
+    await undefined;
+    const log: string[] = [];
+    const tell = (name: string) => async () => {
+      log.push(name);
+      await undefined;
+      log.push(`${name} awaited`);
+      setTimeout(() => log.push(`${name} slept`), 0);
+    };
+    new Timer(loop).start(tell("first"), 1);
+    new Timer(loop).start(tell("second"), 100);
+    const advanced = clock.advanceAsync(99e6);
+    expect(log).toEqual([]);
+    expect(await advanced).toBe(1);
+    expect(log.slice(0, 2)).toEqual(["first", "first awaited"]);
+    expect(clock.now()).toBe(99e6);
+    expect(await clock.advanceAsync(1e6)).toBe(1);
+    expect(log.filter((line) => !line.endsWith("slept")).slice(2)).toEqual([
+      "second",
+      "second awaited",
+    ]);
+    await expect(new ManualClock().advanceAsync(5)).resolves.toBe(0);
+    expect(() => clock.advanceAsync(-1)).toThrow("byNs must be 0 or more");
+  });
+
+  test("advanceAsync that was overtaken by another ends", async () => {
+    using loop = new Loop();
+    const clock = withClock(loop);
+    const results = [clock.advanceAsync(1e6), clock.advanceAsync(3e6)];
+    clock.advance(5e6);
+    expect(await Promise.all(results)).toEqual([0, 0]);
+    expect(clock.now()).toBe(5e6);
+  });
+
+  test("it is one loop's: another is refused until that one has left it", async () => {
+    const loop = new Loop();
+    const clock = withClock(loop);
+    using other = new Loop();
+    expect(() => other.clock = clock).toThrow("EBUSY (another loop goes by this clock");
+    loop.clock = clock;
+    await loop.close();
+    other.clock = clock;
+    expect(other.clock).toBe(clock);
   });
 
   test("time neither goes back nor for ever", () => {

@@ -59,6 +59,15 @@ describe("setTimer", () => {
     }
   });
 
+  test("the number of a timer names nothing in another loop", () => {
+    using one = new Loop();
+    using other = new Loop();
+    const ids = [one, other].map((loop) => setTimer(() => {}, { after: 1e9, loop }));
+    expect(new Set(ids).size).toBe(2);
+    expect([clearTimer(ids[0]!, other), clearTimer(ids[1]!, one)]).toEqual([false, false]);
+    expect([clearTimer(ids[0]!, one), clearTimer(ids[1]!, other)]).toEqual([true, true]);
+  });
+
   test("every goes on from the deadline and counts what it missed", () => {
     const { loop, clock } = onManualClock();
     using _loop = loop;
@@ -95,7 +104,13 @@ describe("setTimer", () => {
     ["a delay that is no number", () => {}, NaN, "delay must be 0 or more nanoseconds, not NaN"],
     ["a negative every", () => {}, { every: -1 }, "every must be 0 or more nanoseconds, not -1"],
     ["a clock that is none", () => {}, { clock: "sun" }, 'clock must be "monotonic" or "wall"'],
-    ["a date after 2106", () => {}, { at: 1e19, clock: "wall" }, "dateNs must be from 0 to"],
+    ["a date after 2106", () => {}, { at: 1e19, clock: "wall" }, "must be due before 2106"],
+    ["a text", () => {}, "5", "nanoseconds from now, or options, not a string"],
+    ["null", () => {}, null, "nanoseconds from now, or options, not null"],
+    ["a bigint", () => {}, 5n, "nanoseconds from now, or options, not a bigint"],
+    ["a Date", () => {}, new Date(0), '{ at: date.getTime() * 1e6, clock: "wall" }'],
+    ["a time that is a text", () => {}, { after: "5" }, "nanoseconds, not a string"],
+    ["after together with at", () => {}, { after: 1, at: 2 }, "give after or at, not both"],
   ])("%s is refused with what to do, and nothing is left", (_name, callback, when, message) => {
     const before = defaultLoop().timers.count;
     expect(() => setTimer(callback as () => void, when as TimerOptions)).toThrow(message);
@@ -206,6 +221,13 @@ describe("TimerGroup", () => {
     expect([log, group.size]).toEqual([["other"], 0]);
   });
 
+  test("one of them can be ended alone", () => {
+    using loop = new Loop();
+    const group = new TimerGroup(loop);
+    const id = group.setTimer(() => {}, 1e9);
+    expect([group.clearTimer(id), group.clearTimer(id), group.size]).toEqual([true, false, 0]);
+  });
+
   test("it forgets those that are over", () => {
     const { loop, clock } = onManualClock();
     using _loop = loop;
@@ -235,5 +257,15 @@ describe("Alarm", () => {
     });
     expect([alarm.active, loop.alive]).toEqual([false, false]);
     expect(dates[1]! - dates[0]!).toBeGreaterThanOrEqual(1e6);
+  });
+
+  test.each<[string, unknown]>([
+    ["nothing", undefined],
+    ["a function", () => {}],
+    ["fire that is none", { fire: 1 }],
+  ])("%s instead of handlers is refused at once", (_name, handlers) => {
+    using loop = new Loop();
+    const start = () => new Alarm(loop).start(handlers as never, 0);
+    expect(start).toThrow("Cannot start alarm: EINVAL (handlers.fire must be a function");
   });
 });
