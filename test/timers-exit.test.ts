@@ -25,6 +25,14 @@ describe.concurrent("the process", () => {
     });
   }
 
+  for (const mode of ["native", "kevent", "registered"]) {
+    test(`does not live for an immediate that is unref'd (${mode})`, async () => {
+      const end = await runFixture("timers-exit", [mode, "an immediate unref'd"]);
+      expect([end.errors, end.code, end.signal]).toEqual(["", 0, null]);
+      expect(["", "immediate\n"]).toContain(end.output);
+    });
+  }
+
   test("there are ways to end", () => expect(names.length).toBeGreaterThan(20));
 
   for (const name of names) {
