@@ -54,6 +54,18 @@ describe.concurrent("order", () => {
     expect(end.errors).toContain("nobody listens");
   });
 
+  test("an exception in run() is told at once, and run goes on", async () => {
+    const log = await lines("uncaught-run");
+    expect(log).toEqual(["first", "uncaught thrown", "second", "returned false", "exit 0"]);
+  });
+
+  test("an exception in run() that nobody listens for ends the process when run has returned", async () => {
+    const end = await runFixture("order", ["uncaught-run-unheard"]);
+    expect(end.code).toBe(1);
+    expect(end.errors).toContain("thrown");
+    expect(end.output).toMatch(/^first\nsecond\nreturned false\n/);
+  });
+
   test("a rejection in a callback reaches unhandledRejection", async () => {
     expect(await lines("rejection")).toEqual(["rejection rejected", "exit 0"]);
   });
