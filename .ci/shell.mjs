@@ -7,9 +7,9 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Ends the script with a message for people; a stack would hide what to do. */
-export function fail(message) {
+export function fail(message, code = 1) {
   console.error(`\nkevent: ${message}`);
-  process.exit(1);
+  process.exit(code);
 }
 
 /** What a program prints on stdout, or undefined when it is missing or fails. */

@@ -1,16 +1,17 @@
 // `npm test`: every check there is, one after the other. A failing step does not stop the next ones;
 // the table at the end shows all of them, and the last line is the sum.
 //
-// `npm test -- vitest fmt` runs only the steps whose name holds one of the words.
+// `npm test -- vitest fmt` runs only the steps whose name holds one of the words. A word that no step
+// has ends it with 2, before any step is run.
 
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { ask, root, run } from "./shell.mjs";
+import { ask, fail, root, run } from "./shell.mjs";
 import { setup } from "./setup.mjs";
 
-const words = process.argv.slice(2);
+const words = process.argv.slice(2).map((word) => word.toLowerCase());
 const started = performance.now();
 const { zig, deno, bun } = setup();
 const setup_s = seconds(started);
@@ -56,6 +57,16 @@ const steps = [
   ["bench --tiny", () => check(process.execPath, [".ci/bench.mjs", "--tiny"])],
   ["package", () => check(process.execPath, [".ci/package-test.mjs"])],
 ];
+
+const unknown = words.filter((word) => !steps.some(([name]) => hasWord(name, word)));
+if (unknown.length > 0) {
+  const names = steps.map(([name]) => `  ${name}`).join("\n");
+  fail(`no step has "${unknown.join('", "')}" in its name. There are:\n${names}`, 2);
+}
+
+function hasWord(name, word) {
+  return name.toLowerCase().includes(word);
+}
 
 async function check(command, args, options) {
   const { ok, why } = await run(command, args, options);
@@ -128,9 +139,7 @@ function seconds(since) {
 const rows = [["set-up", "ok", "", "", "", setup_s.toFixed(1), ""]];
 const sum = { passed: 0, failed: 0, skipped: 0 };
 for (const [name, step] of steps) {
-  if (words.length > 0 && !words.some((word) => name.toLowerCase().includes(word.toLowerCase()))) {
-    continue;
-  }
+  if (words.length > 0 && !words.some((word) => hasWord(name, word))) continue;
   console.log(`\n--- ${name}`);
   const since = performance.now();
   const { passed, failed, skipped, why } = await step();
