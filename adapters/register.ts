@@ -1,15 +1,21 @@
 /**
  * `kevent/register`: puts the timers of kevent in the place of the runtime's own, for the program that imports
- * it, or that is started with `--preload kevent/register`: the globals, `node:timers`,
- * `node:timers/promises`, and what the runtime has in `Deno` or `Bun`.
+ * it, or that preloads it: the globals, the default exports of `node:timers` and `node:timers/promises`, what
+ * `require` gives for them, and what the runtime has in `Deno` or `Bun`.
  *
- * A module that imports functions of `node:timers` by their names, not the default, keeps the runtime's own.
+ * ```sh
+ * bun --preload kevent/register main.ts
+ * deno run --allow-ffi --preload ./node_modules/kevent/dist/adapters/register.js main.ts
+ * ```
+ *
+ * It does not reach what a module imports from `node:timers` or `node:timers/promises` by name, by `* as` or by
+ * `await import`: neither runtime lets anybody change these, whenever the module is loaded. Nor does it reach
+ * timers that the runtime makes itself, such as those of `AbortSignal.timeout`.
  *
  * Where the library cannot run the runtime's own timers stay, and it is said once.
  *
  * @module
  */
-import nodeModule from "node:module";
 import nodeTimers from "node:timers";
 import nodePromises from "node:timers/promises";
 
@@ -51,11 +57,6 @@ function wordsOf(error: unknown): string {
   return words.split("\n", 1)[0]!.replace(/ Tried:$/, "");
 }
 
-/** Lets modules see it that imported the functions by their names. */
-function synchronize(): void {
-  nodeModule.syncBuiltinESMExports?.();
-}
-
 const isBun = "Bun" in globalThis;
 
 /**
@@ -85,7 +86,6 @@ async function register(): Promise<void> {
   // One object in Bun, and two in Deno.
   for (const holder of new Set([nodePromises, nodeTimers.promises])) replace(holder, promised);
   replace((globalThis as unknown as Record<string, object>)[isBun ? "Bun" : "Deno"]!, namespace);
-  synchronize();
 }
 
 /**
@@ -106,7 +106,6 @@ export function unregister(): void {
     const now = Object.getOwnPropertyDescriptor(holder, name);
     if (now?.value === value) Object.defineProperty(holder, name, before);
   }
-  synchronize();
 }
 
 /** Whether the timers of kevent were put in place. */

@@ -1,7 +1,7 @@
 /**
  * `kevent/timers`: the timers of the runtime that imports it, on a loop of kevent. The functions of
- * `node:timers` are indistinguishable from the runtime's own, except by speed; beside them are kevent's, in
- * nanoseconds.
+ * `node:timers` do what the runtime's own do, in the same order and with the same errors; "Limits" in the README
+ * lists by what a program can tell them apart. Beside them are kevent's, in nanoseconds.
  *
  * @module
  */

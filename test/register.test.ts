@@ -55,6 +55,9 @@ describe.concurrent("register", () => {
     expectAll(lines, PLACES, "ours");
     expectAll(lines, PARTS, "true");
     expect(lines.get("by name")).toBe("the runtime's");
+    const beyond = ["by await import", "promises by await import", "AbortSignal.timeout"];
+    expectAll(lines, beyond, "the runtime's");
+    expect(lines.get("the default by await import")).toBe("ours");
     expect(lines.has("fired")).toBe(true);
   });
 
