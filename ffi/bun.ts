@@ -1,6 +1,8 @@
-import { dlopen } from "bun:ffi";
 import { SYMBOLS } from "./abi.ts";
 import type { Calls, Dialect } from "./library.ts";
+
+// Not by an import, at which other runtimes would fail before they are told why.
+const { dlopen } = process.getBuiltinModule("bun:ffi") as typeof import("bun:ffi");
 
 /** Names of processors as the files of the library have them. */
 const architectures: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };

@@ -25,28 +25,14 @@ interface Failure {
 /**
  * Opens the native library and checks that it and this code were made for each other.
  *
- * Looks at the path given, else at `KEVENT_LIBRARY`, else for a packaged build, else for a local
- * one. A path that was named must work: nothing else is tried after it.
+ * Looks at the path given, else at `KEVENT_LIBRARY`, else for the build of the package, or in a clone
+ * for a local one. A path that was named must work: nothing else is tried after it.
  *
  * @param dialect The FFI of the runtime.
  * @param path Absolute path of the library; found when left out.
  * @returns The opened library.
  * @throws {Error} On a platform without a build, when no library is found, or on one of another
- * version; the message says what to do.
- *
- * @example A path that does not exist
- * ```ts
- * import { openLibrary } from "./open.ts";
- * import { dialect } from "./deno.ts";
- *
- * let message = "";
- * try {
- *   openLibrary(dialect, "/nowhere/libkevent.so");
- * } catch (error) {
- *   message = String(error);
- * }
- * if (!message.includes("Cannot open the kevent library")) throw new Error(message);
- * ```
+ * version; the message says what was tried and what to do.
  */
 export function openLibrary(dialect: Dialect, path?: string): Library {
   checkPlatform(dialect);
@@ -76,15 +62,16 @@ function absolute(path: string): string {
   );
 }
 
-/** Packaged builds before local ones; docs/design.md, "Build", says who puts them there. */
+/** Whether this is the source, and not what was built from it for the package. */
+const inClone = import.meta.url.endsWith(".ts");
+
+/** The package has no local builds, and a clone no packaged ones; docs/design.md, "Build". */
+const FOLDERS = inClone
+  ? ["../zig/zig-out/safe/", "../zig/zig-out/fast/", "../zig/zig-out/debug/"]
+  : ["../native/"];
+
 function candidates({ platform }: Dialect): string[] {
-  const folders = [
-    "../native/",
-    "../zig/zig-out/safe/",
-    "../zig/zig-out/fast/",
-    "../zig/zig-out/debug/",
-  ];
-  return folders.flatMap((folder) =>
+  return FOLDERS.flatMap((folder) =>
     C_LIBRARIES.map((c) => {
       const file = `${folder}libkevent-${platform.arch}-linux-${c}.so`;
       return decodeURIComponent(new URL(file, import.meta.url).pathname);
@@ -136,22 +123,16 @@ function mismatch(path: string, detail: string): Error {
   );
 }
 
-/**
- * The file to name to a user who may not open any. Without a grant nobody can look which is there,
- * but the package has no source, and a clone no packaged build.
- */
-function worthGranting(denied: readonly Failure[]): Failure | undefined {
-  const clone = import.meta.url.endsWith(".ts");
-  return denied.find(({ path }) => !clone || !path.includes("/native/")) ?? denied[0];
-}
-
 function notFound(dialect: Dialect, failures: readonly Failure[], named: boolean): Error {
   const tried = failures.map(({ path, reason }) => `  ${path}: ${reason}`).join("\n");
-  const denied = worthGranting(failures.filter(({ path }) => !dialect.permitted(path)));
+  // Without a grant nobody can look which is there: the first is the most likely.
+  const denied = failures.find(({ path }) => !dialect.permitted(path));
   const advice = denied !== undefined
     ? dialect.permissionHint(denied.path)
     : named
-    ? `check the path, or unset ${VARIABLE} to use the packaged library`
-    : `run "npm run setup" in a clone, reinstall the package, or set ${VARIABLE}`;
+    ? `check the path, or unset ${VARIABLE} to use the library of the package`
+    : inClone
+    ? `run "npm run setup", or set ${VARIABLE}`
+    : `reinstall the package, or set ${VARIABLE}`;
   return new Error(`Cannot open the kevent library: ${advice}. Tried:\n${tried}`);
 }

@@ -27,6 +27,15 @@ function refuse(): never {
   throw new Error("no such file\nand more");
 }
 
+function thrown(body: () => unknown): Error {
+  try {
+    body();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("nothing was thrown");
+}
+
 describe("open", () => {
   test("Deno needs --allow-ffi for the library and nothing else", async (context) => {
     if (!isDeno) context.skip("Bun has no permissions");
@@ -70,6 +79,19 @@ describe("open", () => {
     expect(end.output).toContain(file);
   });
 
+  test("what is for the other runtime says so", async () => {
+    const other = isDeno ? "bun" : "deno";
+    const end = await runFixture(`../../adapters/${other}/mod`);
+    expect(end.code).toBe(1);
+    expect(end.errors).toMatch(
+      new RegExp(
+        `Cannot import kevent/${other}: ENOTSUP \\(kevent/${other} is for ${other}: ` +
+          'import "kevent", which is for both\\)',
+        "i",
+      ),
+    );
+  });
+
   test("an explicit path comes before the variable", () => {
     const opened: string[] = [];
     const open = (file: string): Calls => (opened.push(file), calls);
@@ -78,13 +100,23 @@ describe("open", () => {
     expect(opened).toEqual(["/explicit.so", "/variable.so"]);
   });
 
-  test("packaged builds are tried before local ones, glibc before musl", () => {
+  test("local builds are tried, safe before fast, glibc before musl, and all of them named", () => {
     const tried: string[] = [];
     const open = (file: string): Calls => (tried.push(file), refuse());
-    expect(() => openLibrary(dialect({ open }))).toThrow("npm run setup");
-    expect(tried[0]).toMatch(/\/native\/libkevent-x86_64-linux-gnu\.so$/);
-    expect(tried[1]).toMatch(/\/native\/libkevent-x86_64-linux-musl\.so$/);
-    expect(tried[2]).toMatch(/\/zig\/zig-out\/safe\/libkevent-x86_64-linux-gnu\.so$/);
+    const error = thrown(() => openLibrary(dialect({ open })));
+    expect(tried.map((file) => file.replace(/.*\/zig\/zig-out\//, ""))).toEqual(
+      ["safe", "fast", "debug"].flatMap((mode) =>
+        ["gnu", "musl"].map((abi) => `${mode}/libkevent-x86_64-linux-${abi}.so`)
+      ),
+    );
+    expect(error.message).toContain("npm run setup");
+    for (const file of tried) expect(error.message).toContain(`  ${file}: no such file`);
+    expect(error.message).not.toContain("and more");
+  });
+
+  test("without a grant, the flag is named, with the path to grant", () => {
+    const error = thrown(() => openLibrary(dialect({ open: refuse, permitted: () => false })));
+    expect(error.message).toMatch(/: allow \S+\/safe\/libkevent-x86_64-linux-gnu\.so\. Tried:\n/);
   });
 
   test("a library that the program may open is preferred to one it would be asked about", () => {

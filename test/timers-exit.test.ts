@@ -18,11 +18,13 @@ const names = (await runFixture("timers-exit", ["names"])).output.trim().split("
 
 describe.concurrent("the process", () => {
   for (const mode of ["kevent", "registered"]) {
-    test(`lives for numbers that Deno.refTimer was given (${mode})`, async (context) => {
-      if (!isDeno) context.skip("Bun has no such function");
-      const end = await runFixture("timers-exit", [mode, "by their numbers"]);
-      expect([end.output, end.errors, end.code]).toEqual(["near\n", "", 0]);
-    });
+    for (const way of ["by their numbers", "by numbers of setTimer"]) {
+      test(`lives for what Deno.refTimer was given: ${way} (${mode})`, async (context) => {
+        if (!isDeno) context.skip("Bun has no such function");
+        const end = await runFixture("timers-exit", [mode, way]);
+        expect([end.output, end.errors, end.code]).toEqual(["near\n", "", 0]);
+      });
+    }
   }
 
   for (const mode of ["native", "kevent", "registered"]) {

@@ -1,7 +1,7 @@
+import "./only.ts";
 import { AsyncLocalStorage } from "node:async_hooks";
 import process from "node:process";
 import nodeTimers from "node:timers";
-import { drainMicrotasks } from "bun:jsc";
 import { dialect } from "../../ffi/bun.ts";
 import type { Library } from "../../ffi/library.ts";
 import { openLibrary } from "../../ffi/open.ts";
@@ -25,6 +25,8 @@ interface Runtime {
 /** The library, opened at load. */
 export const library: Library = openLibrary(dialect);
 
+// Not by an import, at which other runtimes would fail before they are told why.
+const { drainMicrotasks } = process.getBuiltinModule("bun:jsc") as typeof import("bun:jsc");
 // Captured at load: a program may replace these.
 const { queueMicrotask, reportError } = globalThis;
 const { setImmediate, setTimeout } = nodeTimers;

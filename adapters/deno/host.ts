@@ -1,3 +1,4 @@
+import "./only.ts";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { Socket } from "node:net";
 import process from "node:process";

@@ -22,7 +22,7 @@ export const {
 } = timers;
 
 /**
- * As `Deno.refTimer` and `Deno.unrefTimer`, of these timers. Those of `setTimer` are not meant: they
- * take `ref`, and `kevent` has functions for them.
+ * As `Deno.refTimer` and `Deno.unrefTimer`: of these timers, by object or number, and of those of `setTimer`
+ * on the loop of the thread. `kevent` has functions that take another loop.
  */
 export const { refTimer, unrefTimer } = namespace;

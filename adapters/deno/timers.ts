@@ -430,20 +430,30 @@ function clearImmediate(immediate?: unknown): void {
   else native.clearImmediate(immediate as NodeJS.Immediate);
 }
 
-/** As `Deno.refTimer`. */
+/** As `Deno.refTimer`; also takes what `setTimer` gave. */
 function refTimer(timer: unknown): void {
   if (typeof timer !== "number") return void (timer as Partial<Timeout> | null)?.ref?.();
-  const ours = numbers.get(timer);
-  if (ours !== undefined) Timeout.keep(ours, true);
-  else if (timer < NUMBER_START) nativeRefs.refTimer(timer);
+  if (!keepNumber(timer, true) && timer < NUMBER_START) nativeRefs.refTimer(timer);
 }
 
-/** As `Deno.unrefTimer`. */
+/** As `Deno.unrefTimer`; also takes what `setTimer` gave. */
 function unrefTimer(timer: unknown): void {
   if (typeof timer !== "number") return void (timer as Partial<Timeout> | null)?.unref?.();
-  const ours = numbers.get(timer);
-  if (ours !== undefined) Timeout.keep(ours, false);
-  else if (timer < NUMBER_START) nativeRefs.unrefTimer(timer);
+  if (!keepNumber(timer, false) && timer < NUMBER_START) nativeRefs.unrefTimer(timer);
+}
+
+/** Whether a number is that of a timer of ours, of either kind. The numbers of `setTimeout` go first. */
+function keepNumber(number: number, ref: boolean): boolean {
+  const ours = numbers.get(number);
+  if (ours !== undefined) {
+    Timeout.keep(ours, ref);
+    return true;
+  }
+  const { timers } = defaultLoop();
+  const slot = timers.slotOf(number);
+  if (slot < 0) return false;
+  timers.setRef(slot, ref);
+  return true;
 }
 
 const nativeRefs = { refTimer: Deno.refTimer, unrefTimer: Deno.unrefTimer };
