@@ -129,8 +129,20 @@ export function checkWhole(
     operation,
     "argument",
     "EINVAL",
-    `${what} must be a whole number from ${least} to ${most}, not ${String(value)}`,
+    `${what} must be a whole number from ${least} to ${most}, not ${shown(value)}`,
   );
+}
+
+/**
+ * A wrong value for the message of an error: text in quotes, and of objects no more than that they are.
+ *
+ * @param value Anything.
+ * @returns Some words.
+ */
+export function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "object" && value !== null) return "an object";
+  return typeof value === "function" ? "a function" : String(value);
 }
 
 /**

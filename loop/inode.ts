@@ -1,4 +1,5 @@
 import { KEVENT_INODE, KEVENT_INODE_IGNORED } from "../ffi/abi.ts";
+import { KeventError, shown } from "../ffi/errors.ts";
 import { EVENT, RET_EXTRA } from "../ffi/record.ts";
 import { bind } from "./host.ts";
 import { Watcher } from "./watcher.ts";
@@ -38,16 +39,17 @@ export class Inode extends Watcher {
   /**
    * Starts it, or starts it anew with another path. It watches when the call returns.
    *
-   * @param path The file or directory.
+   * @param path The file or directory: a path, or a URL object of the kind `file:`.
    * @param event `KEVENT_INODE_*`: what to be told of.
    * @param callback Called with each event, in order.
    * @returns This handle.
-   * @throws {KeventError} ENOENT and others of the path, ENOSPC at the limit of watches.
+   * @throws {KeventError} ENOENT and others of the path, EINVAL when `path` is none or `event` names no
+   * kind, ENOSPC at the limit of watches.
    */
-  start(path: string, event: number, callback: (event: InodeEvent) => void): this {
+  start(path: string | URL, event: number, callback: (event: InodeEvent) => void): this {
     const bound = bind(this.loop.host, callback, "start inode");
     this.stop();
-    this.#watch = this.loop.addInode(this.slot, path, event);
+    this.#watch = this.loop.addInode(this.slot, pathOf(path), event);
     this.#callback = bound;
     this.setActive(true);
     return this;
@@ -67,4 +69,20 @@ export class Inode extends Watcher {
     if ((event & KEVENT_INODE_IGNORED) !== 0) this.stop();
     this.#callback({ event, name, cookie: words[at + RET_EXTRA]! });
   }
+}
+
+/** The path of a URL, as `fileURLToPath` of `node:url` does it on this system. */
+function pathOf(path: string | URL): string {
+  if (typeof path === "string" && !path.startsWith("file://")) return path;
+  if (!(path instanceof URL)) {
+    throw badPath(`path must be a path or a URL object, not ${shown(path)}`);
+  }
+  if (path.protocol !== "file:") throw badPath(`a URL must be of the kind file:, not ${path.href}`);
+  if (path.host !== "") throw badPath(`the file of a URL must be here, not at ${path.host}`);
+  if (/%2f/i.test(path.pathname)) throw badPath("a name in a URL must not hold a slash (%2F)");
+  return decodeURIComponent(path.pathname);
+}
+
+function badPath(detail: string): KeventError {
+  return new KeventError("start inode", "argument", "EINVAL", detail);
 }

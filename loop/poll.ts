@@ -45,7 +45,7 @@ export class Poll extends Watcher {
    * @throws {KeventError} EINVAL when `fd` is no descriptor number.
    */
   constructor(loop: Loop, fd: number) {
-    checkWhole(fd, 0, 0x7fffffff, "make poll", "fd");
+    checkWhole(fd, 0, 0x7fffffff, "make poll", "fd, the number of a descriptor,");
     super(loop);
     this.fd = fd;
   }

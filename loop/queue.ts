@@ -31,7 +31,7 @@ import {
   RECORD_BYTES,
   RING_ENTRIES_MAX,
 } from "../ffi/abi.ts";
-import { check, checkWhole, KeventError } from "../ffi/errors.ts";
+import { check, checkWhole, errorNumber, KeventError, shown } from "../ffi/errors.ts";
 import { askLibrary, type Bytes, type Calls, type Library, NO_BYTES } from "../ffi/library.ts";
 import {
   brokenError,
@@ -71,6 +71,7 @@ const NAMES_DEFAULT = 64 * 264;
 /** The largest name area: offsets into it are u32, and one must stay free for "no name". */
 const NAMES_MAX = 1 << 30;
 const U32_MAX = 0xffffffff;
+const EINVAL = -errorNumber("EINVAL");
 
 const BACKENDS = {
   auto: KEVENT_BACKEND_AUTO,
@@ -481,10 +482,15 @@ export class Queue implements Disposable {
    * @param user0 Carried.
    * @param user1 Carried.
    * @returns The watch number: `id0` of the registration, for `modify` and `remove`.
-   * @throws {KeventError} ENOENT and others of the path, ENOSPC at the limit of watches.
+   * @throws {KeventError} ENOENT and others of the path, EINVAL when `event` names no kind, ENOSPC at
+   * the limit of watches.
    */
   addInode(path: string, event: number, reqFlags: number, user0: number, user1: number): number {
     this.#checkOwner("watch inode");
+    if (typeof path !== "string") {
+      const detail = `path must be a string, not ${shown(path)}`;
+      throw new KeventError("watch inode", "argument", "EINVAL", detail);
+    }
     const bytes = encoder.encode(path);
     const record = Records.of({
       type: KEVENT_INODE,
@@ -493,7 +499,7 @@ export class Queue implements Disposable {
       user: [user0, user1],
     });
     const result = this.#calls.kevent_inode_add(this.fd, bytes, bytes.length, record.bytes);
-    check(result, `watch ${path}`, "kevent_inode_add");
+    if (result < 0) throw inodeError(result, path);
     return record.words[ID_0]!;
   }
 
@@ -659,6 +665,18 @@ export class Queue implements Disposable {
   }
 }
 
+/** What the general words of these two errors would not say of a path. */
+function inodeError(result: number, path: string): KeventError {
+  const operation = `watch ${path}`;
+  const { code } = KeventError.of(operation, "kevent_inode_add", result);
+  const detail = code === "ENOENT"
+    ? "no such file or directory"
+    : code === "EINVAL" && !path.includes("\0")
+    ? "event must be of KEVENT_INODE_CREATE, KEVENT_INODE_MODIFY and the like, one or more"
+    : undefined;
+  return new KeventError(operation, "kevent_inode_add", code, detail);
+}
+
 function entriesOf({ entries = ENTRIES_DEFAULT }: QueueOptions): number {
   if (entries === null) return 0;
   return checkWhole(entries, 1, RING_ENTRIES_MAX, "make queue", "entries");
@@ -708,6 +726,13 @@ function setup(calls: Calls, options: QueueOptions, entries: number, memory: Mem
   for (const buffer of buffersOf(memory)) pinned.add(buffer);
   const result = calls.kevent_setup(params, ring, memory.changes.bytes, memory.names);
   if (result < 0) { for (const buffer of buffersOf(memory)) pinned.delete(buffer); }
+  if (result === EINVAL && (options.backend ?? "auto") === "auto" && options.ringFd === undefined) {
+    // All else was checked here, or would have led to another back-end.
+    const known = Object.keys(BACKENDS).join(", ");
+    const detail = `KEVENT_BACKEND in the environment names none that works here: ` +
+      `set it to one of ${known}, or unset it`;
+    throw new KeventError("make queue", "kevent_setup", "EINVAL", detail);
+  }
   return check(result, "make queue", "kevent_setup");
 }
 
@@ -722,7 +747,12 @@ function paramsOf(options: QueueOptions, entries: number, memory: Memory): Bytes
   const backend = BACKENDS[options.backend ?? "auto"];
   if (backend === undefined) {
     const known = Object.keys(BACKENDS).join(", ");
-    throw new KeventError("make queue", "argument", "EINVAL", `backend must be one of ${known}`);
+    throw new KeventError(
+      "make queue",
+      "argument",
+      "EINVAL",
+      `backend must be one of ${known}, not ${shown(options.backend)}`,
+    );
   }
   const single = options.single ?? !(options.shared ?? false);
   const view = new DataView(new ArrayBuffer(PARAMS_BYTES));

@@ -1,8 +1,21 @@
 import { KEVENT_SIGNAL, KEVENT_SIGNAL_DELIVERED } from "../ffi/abi.ts";
-import { checkWhole } from "../ffi/errors.ts";
+import { checkWhole, KeventError } from "../ffi/errors.ts";
 import { RET_DATA, RET_EXTRA } from "../ffi/record.ts";
 import { bind } from "./host.ts";
 import { Watcher } from "./watcher.ts";
+
+/** Signals that nobody can be told of by a queue, and why. */
+const REFUSED: Readonly<Record<number, string>> = {
+  ...forAll([9, 19], "the kernel lets nobody catch SIGKILL (9) and SIGSTOP (19)"),
+  ...forAll(
+    [4, 5, 6, 7, 8, 11, 31],
+    "faults of the program itself (SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS) are the runtime's",
+  ),
+};
+
+function forAll(signals: readonly number[], why: string): Record<number, string> {
+  return Object.fromEntries(signals.map((signal) => [signal, why]));
+}
 
 /**
  * Watches a signal: signal(7). Handlers of the runtime for the same signal go on working; what the
@@ -32,10 +45,14 @@ export class Signal extends Watcher {
    * @param callback Called with the number of deliveries since the last call, and the pid of the
    * last sender (0 when the kernel sent it).
    * @returns This handle.
-   * @throws {KeventError} EINVAL when `signal` is no signal number.
+   * @throws {KeventError} EINVAL when `signal` is no signal number, or one that cannot be caught.
    */
   start(signal: number, callback: (count: number, pid: number) => void): this {
     checkWhole(signal, 1, 64, "start signal", "signal");
+    const why = REFUSED[signal];
+    if (why !== undefined) {
+      throw new KeventError(`start signal ${signal}`, "argument", "EINVAL", why);
+    }
     const bound = bind(this.loop.host, callback, "start signal");
     this.stop();
     this.#signal = signal;

@@ -10,7 +10,14 @@ import {
   KEVENT_TIMER,
   KEVENT_TIMER_FIRED,
 } from "../ffi/abi.ts";
-import { check, checkWhole, errorNumber, KeventError } from "../ffi/errors.ts";
+import {
+  check,
+  checkFunction,
+  checkWhole,
+  errorNumber,
+  KeventError,
+  shown,
+} from "../ffi/errors.ts";
 import type { Bytes, Calls } from "../ffi/library.ts";
 import { EVENT, RET_DATA, TYPE } from "../ffi/record.ts";
 import { bind } from "./host.ts";
@@ -32,6 +39,7 @@ const BACKLOG_DEFAULT = 511;
  */
 const ACCEPT_PAUSE_NS = 100e6;
 
+const EINVAL = -errorNumber("EINVAL");
 const EAGAIN = -errorNumber("EAGAIN");
 /** The peer gave up while it waited to be accepted. */
 const ECONNABORTED = -errorNumber("ECONNABORTED");
@@ -45,6 +53,44 @@ let incoming: Bytes = new Uint8Array(new ArrayBuffer(READ_BYTES));
 /** Before there is a socket, which nobody would close. */
 function checkLoop(loop: Loop, operation: string): void {
   if (loop.closed) throw new KeventError(operation, "loop", "EBADF", "the loop is closed");
+}
+
+/** The address in digits, in bytes. */
+function addressOf(hostname: string, operation: string): Bytes {
+  if (typeof hostname === "string") return encoder.encode(hostname);
+  throw badAddress(hostname, operation);
+}
+
+function badAddress(hostname: unknown, operation: string): KeventError {
+  const detail = `hostname must be an IP address such as "127.0.0.1", not ${shown(hostname)}: ` +
+    "resolve a name first, for example with lookup of node:dns/promises";
+  return new KeventError(operation, "argument", "EINVAL", detail);
+}
+
+/** Port and all else were checked before. */
+function checkSocket(fd: number, hostname: string, operation: string, syscall: string): number {
+  if (fd === EINVAL) throw badAddress(hostname, operation);
+  return check(fd, operation, syscall);
+}
+
+function noBytes(bytes: unknown): KeventError {
+  const detail = typeof bytes === "string"
+    ? "bytes must be a Uint8Array, not a string: give new TextEncoder().encode(text)"
+    : `bytes must be a Uint8Array, not ${shown(bytes)}`;
+  return new KeventError("write", "argument", "EINVAL", detail);
+}
+
+/** What can be called, by name. */
+const HANDLERS = ["open", "data", "drain", "end", "close"] as const;
+
+function checkHandlers(handlers: ConnectionHandlers): void {
+  if (typeof handlers !== "object" || handlers === null) {
+    const detail = `handlers must be an object such as { data() {} }, not ${shown(handlers)}`;
+    throw new KeventError("set handlers", "argument", "EINVAL", detail);
+  }
+  for (const name of HANDLERS) {
+    if (handlers[name] !== undefined) checkFunction(handlers[name], "set handlers", name);
+  }
 }
 
 /** Where a server listens. */
@@ -114,7 +160,8 @@ export class Server extends Watcher {
    * @param accept Called with each new connection; returns its handlers.
    * @returns This handle. When connections cannot be taken, such as for want of descriptors (EMFILE),
    * `onError` is told, they wait, and 100 ms later it goes on.
-   * @throws {KeventError} EADDRINUSE, EACCES and others of the system; EINVAL for a bad address.
+   * @throws {KeventError} EADDRINUSE, EACCES and others of the system; EINVAL for a bad address, port or
+   * `accept`.
    */
   listen(options: ListenOptions, accept: (connection: Connection) => ConnectionHandlers): this {
     const { hostname = "127.0.0.1", port = 0, backlog = BACKLOG_DEFAULT } = options;
@@ -122,11 +169,12 @@ export class Server extends Watcher {
     checkLoop(this.loop, "listen");
     checkWhole(port, 0, 65535, "listen", "port");
     checkWhole(backlog, 1, 0x7fffffff, "listen", "backlog");
-    this.stop();
-    const address = encoder.encode(hostname);
+    checkFunction(accept, "listen", "accept");
     const operation = `listen at ${hostname}:${port}`;
+    const address = addressOf(hostname, operation);
+    this.stop();
     const fd = this.#calls.kevent_sock_listen(address, address.length, port, backlog);
-    this.#fd = check(fd, operation, "kevent_sock_listen");
+    this.#fd = checkSocket(fd, hostname, operation, "kevent_sock_listen");
     this.#port = check(this.#calls.kevent_sock_port(fd), operation, "kevent_sock_port");
     this.#accept = accept;
     this.loop.add(slot, KEVENT_SOCKET, fd, 0, KEVENT_SOCKET_ACCEPT, 0);
@@ -223,7 +271,7 @@ export class Connection extends Watcher {
    * @param port The port.
    * @param handlers What to call.
    * @returns The connection, not open yet.
-   * @throws {KeventError} EINVAL for a bad address or port, and others of the system.
+   * @throws {KeventError} EINVAL for a bad address, port or handler, and others of the system.
    */
   static connect(
     loop: Loop,
@@ -233,9 +281,11 @@ export class Connection extends Watcher {
   ): Connection {
     checkWhole(port, 1, 65535, "connect", "port");
     checkLoop(loop, "connect");
-    const address = encoder.encode(hostname);
+    checkHandlers(handlers);
+    const operation = `connect to ${hostname}:${port}`;
+    const address = addressOf(hostname, operation);
     const fd = loop.library.calls.kevent_sock_connect(address, address.length, port);
-    check(fd, `connect to ${hostname}:${port}`, "kevent_sock_connect");
+    checkSocket(fd, hostname, operation, "kevent_sock_connect");
     return new Connection(loop, fd, true).handle(handlers);
   }
 
@@ -249,8 +299,10 @@ export class Connection extends Watcher {
    *
    * @param handlers The handlers.
    * @returns This handle.
+   * @throws {KeventError} EINVAL when they are no object, or one of them is no function.
    */
   handle(handlers: ConnectionHandlers): this {
+    checkHandlers(handlers);
     const { host } = this.loop;
     this.#handlers = {
       ...handlers,
@@ -264,9 +316,10 @@ export class Connection extends Watcher {
    *
    * @param bytes What to send.
    * @returns Whether all were sent at once; if not, wait for `drain` before sending more.
-   * @throws {KeventError} EPIPE after `end` or `close`.
+   * @throws {KeventError} EPIPE after `end` or `close`, EINVAL for what is no `Uint8Array`.
    */
   write(bytes: Bytes): boolean {
+    if (!(bytes instanceof Uint8Array)) throw noBytes(bytes);
     if (this.#fd < 0 || this.#ending) {
       throw new KeventError("write", "kevent_sock_write", "EPIPE", "the connection was ended");
     }

@@ -4,7 +4,7 @@ import {
   KEVENT_USER_COPY,
   KEVENT_USER_TRIGGERED,
 } from "../ffi/abi.ts";
-import { checkWhole } from "../ffi/errors.ts";
+import { checkWhole, KeventError, shown } from "../ffi/errors.ts";
 import { Records, RET_DATA, RET_EXTRA } from "../ffi/record.ts";
 import { bind } from "./host.ts";
 import { Watcher } from "./watcher.ts";
@@ -111,16 +111,37 @@ export class User extends Watcher {
  *
  * @param shared What `User.share` gave there.
  * @param payload A whole number below 2^24. Default 0.
- * @throws {KeventError} ENOENT when it was stopped, EBADF when its loop was closed.
+ * @throws {KeventError} ENOENT when it was stopped, EBADF when its loop was closed, EINVAL for what
+ * `share` did not give.
  */
 export function triggerShared(shared: SharedTrigger, payload = 0): void {
   checkWhole(payload, 0, PAYLOAD_MAX, "trigger", "payload");
+  if (shared?.queue === undefined || shared.user === undefined) {
+    const detail = `shared must be what share() gave, not ${shown(shared)}`;
+    throw new KeventError("trigger user event", "argument", "EINVAL", detail);
+  }
   using queue = new Queue({ adopt: shared.queue });
   const record = Records.of({
     type: KEVENT_USER,
     event: KEVENT_USER_COPY | payload,
     user: shared.user,
   });
-  queue.ctl(KEVENT_CTL_TRIGGER, record);
-  record.check("trigger");
+  try {
+    queue.ctl(KEVENT_CTL_TRIGGER, record);
+    record.check("trigger");
+  } catch (error) {
+    throw reasoned(error);
+  }
+}
+
+/** What happened there, which the words of the errno do not say. */
+function reasoned(error: unknown): unknown {
+  const code = error instanceof KeventError ? error.code : undefined;
+  const detail = code === "EBADF"
+    ? "its loop was closed, or its thread has ended"
+    : code === "ENOENT"
+    ? "it was stopped or closed there"
+    : undefined;
+  if (detail === undefined) return error;
+  return new KeventError("trigger user event", "kevent_ctl", code!, detail);
 }

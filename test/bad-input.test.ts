@@ -1,7 +1,12 @@
 // What bad input gets: a named error or BROKEN with errno, and a queue that goes on working.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
 import {
+  Async,
+  Connection,
   control,
+  Idle,
   Inode,
   KEVENT_CTL_ADD,
   KEVENT_CTL_REMOVE,
@@ -30,13 +35,18 @@ import {
   Records,
   ringBytes,
   RingReader,
+  sendShared,
   Server,
+  setTimer,
   Signal,
   Timer,
+  triggerShared,
   User,
 } from "../adapters/mod.ts";
 import { currentRuntime } from "../loop/host.ts";
+import { Folder } from "./support/folder.ts";
 import { eventFd, libc, pipe, read, signalEvent, write } from "./support/libc.ts";
+import { runFixture } from "./support/program.ts";
 import { add, ctl, gate, MS, SECOND, turn } from "./support/queue.ts";
 import { TestWorker } from "./support/worker.ts";
 
@@ -75,6 +85,16 @@ function codeOf(body: () => unknown): string {
   } catch (error) {
     expect(error).toBeInstanceOf(KeventError);
     return (error as KeventError).code;
+  }
+  return "none";
+}
+
+function messageOf(body: () => unknown): string {
+  try {
+    body();
+  } catch (error) {
+    expect(error).toBeInstanceOf(KeventError);
+    return (error as KeventError).message;
   }
   return "none";
 }
@@ -480,6 +500,156 @@ describe("bad input", () => {
       "EINVAL",
     );
     expect(codeOf(() => new Inode(loop).start("/nowhere", 1, () => {}))).toBe("ENOENT");
+  });
+
+  test("a callback that is missing", () => {
+    using loop = new Loop();
+    const none = undefined as unknown as () => void;
+    const starts: Readonly<Record<string, () => unknown>> = {
+      "start timer": () => new Timer(loop).start(none, 1),
+      "set timer": () => setTimer(none, 1),
+      "start poll": () => new Poll(loop, 0).start(KEVENT_POLL_IN, none),
+      "start signal": () => new Signal(loop).start(10, none),
+      "start process": () => new Process(loop).start(1, none),
+      "start inode": () => new Inode(loop).start("/tmp", KEVENT_INODE_CREATE, none),
+      "start user event": () => new User(loop).start(none),
+      "make async": () => new Async(loop, none),
+      "start handle": () => new Idle(loop).start(none),
+    };
+    for (const [operation, start] of Object.entries(starts)) {
+      expect(messageOf(start)).toBe(
+        `Cannot ${operation}: EINVAL (callback must be a function, not undefined)`,
+      );
+    }
+    expect(messageOf(() => new Server(loop).listen({}, none as unknown as () => object))).toBe(
+      "Cannot listen: EINVAL (accept must be a function, not undefined)",
+    );
+    const connect = (handlers: unknown) =>
+      messageOf(() => Connection.connect(loop, "127.0.0.1", 1, handlers as object));
+    expect(connect(undefined)).toContain(
+      "handlers must be an object such as { data() {} }, not un",
+    );
+    expect(connect("data")).toContain('such as { data() {} }, not "data"');
+    expect(connect({ data: 7 })).toContain("data must be a function, not number");
+    expect(loop.alive).toBe(false);
+  });
+
+  test("signals that nobody may catch: the message says why", () => {
+    using loop = new Loop();
+    for (const signal of [9, 19]) {
+      expect(messageOf(() => new Signal(loop).start(signal, () => {}))).toBe(
+        `Cannot start signal ${signal}: EINVAL ` +
+          "(the kernel lets nobody catch SIGKILL (9) and SIGSTOP (19))",
+      );
+    }
+    expect(messageOf(() => new Signal(loop).start(11, () => {}))).toContain("are the runtime's");
+  });
+
+  test("names instead of addresses: the message says what to give", () => {
+    using loop = new Loop();
+    const words = 'hostname must be an IP address such as "127.0.0.1", not "localhost": resolve';
+    const listen = () => new Server(loop).listen({ hostname: "localhost" }, () => ({}));
+    expect(messageOf(listen)).toContain(`Cannot listen at localhost:0: EINVAL (${words}`);
+    const connect = () => Connection.connect(loop, "localhost", 80, {});
+    expect(messageOf(connect)).toContain(`Cannot connect to localhost:80: EINVAL (${words}`);
+    const nothing = undefined as unknown as string;
+    expect(messageOf(() => Connection.connect(loop, nothing, 80, {}))).toContain("not undefined");
+  });
+
+  test("text instead of bytes: the message says how to make bytes of it", () => {
+    using loop = new Loop();
+    const server = new Server(loop).listen({}, () => ({}));
+    const connection = Connection.connect(loop, "127.0.0.1", server.port, {});
+    const write = (bytes: unknown) => messageOf(() => connection.write(bytes as Uint8Array));
+    expect(write("text")).toBe(
+      "Cannot write: EINVAL (bytes must be a Uint8Array, not a string: " +
+        "give new TextEncoder().encode(text))",
+    );
+    expect(write(new ArrayBuffer(1))).toContain("bytes must be a Uint8Array, not an object");
+    expect(write(undefined)).toContain("not undefined");
+    expect(connection.buffered).toBe(0);
+  });
+
+  test("descriptors that are none: the message says what is needed", () => {
+    using loop = new Loop();
+    const words = "fd, the number of a descriptor, must be a whole number from 0 to 2147483647";
+    for (
+      const [fd, shown] of [[-1, "-1"], [1.5, "1.5"], ["3", '"3"'], [NaN, "NaN"], [{}, "an o"]]
+    ) {
+      expect(messageOf(() => new Poll(loop, fd as number))).toContain(
+        `Cannot make poll: EINVAL (${words}, not ${shown as string}`,
+      );
+    }
+  });
+
+  test("a watch of nothing, or of no kind: the message says what is needed", () => {
+    using loop = new Loop();
+    const start = (path: unknown, event = KEVENT_INODE_CREATE) =>
+      messageOf(() => new Inode(loop).start(path as string, event, () => {}));
+    for (const event of [0, 1 << 20]) {
+      expect(start("/tmp", event)).toContain(
+        "Cannot watch /tmp: EINVAL (event must be of KEVENT_INODE_CREATE, ",
+      );
+    }
+    expect(start("/nowhere/at/all")).toBe(
+      "Cannot watch /nowhere/at/all: ENOENT (no such file or directory)",
+    );
+    expect(start(undefined)).toContain("path must be a path or a URL object, not undefined");
+    expect(start("file:///tmp")).toContain('a URL object, not "file:///tmp"');
+    expect(start(new URL("http://localhost/tmp"))).toContain("must be of the kind file:");
+    expect(start(new URL("file://elsewhere/tmp"))).toContain("must be here, not at elsewhere");
+    expect(start(new URL("file:///tmp%2Fx"))).toContain("%2F");
+    using queue = new Queue();
+    expect(messageOf(() => queue.addInode(7 as unknown as string, 1, 0, 0, 0))).toContain(
+      "path must be a string, not 7",
+    );
+  });
+
+  test("a file: URL object is a path", async () => {
+    using folder = new Folder();
+    using loop = new Loop();
+    mkdirSync(folder.at("ä b"));
+    const url = pathToFileURL(folder.at("ä b"));
+    const name = await new Promise<string | undefined>((resolve) => {
+      new Inode(loop).start(url, KEVENT_INODE_CREATE, (event) => resolve(event.name));
+      writeFileSync(folder.at("ä b/new"), "");
+    });
+    expect(name).toBe("new");
+  });
+
+  test("a trigger of what is gone says what happened", () => {
+    const loop = new Loop();
+    const user = new User(loop);
+    const shared = user.start(() => {}).share();
+    const async = new Async(loop, () => {});
+    const sharedAsync = async.share();
+    user.close();
+    async.close();
+    loop.apply();
+    expect(messageOf(() => triggerShared(shared))).toBe(
+      "Cannot trigger user event: ENOENT (it was stopped or closed there)",
+    );
+    expect(messageOf(() => sendShared(sharedAsync))).toContain("ENOENT (it was stopped or closed");
+    loop.close();
+    expect(messageOf(() => triggerShared(shared))).toBe(
+      "Cannot trigger user event: EBADF (its loop was closed, or its thread has ended)",
+    );
+    expect(messageOf(() => triggerShared(undefined as unknown as typeof shared))).toContain(
+      "shared must be what share() gave, not undefined",
+    );
+  });
+
+  test("a back-end that there is not: the message names those that there are", async () => {
+    const known = "auto, epoll, io_uring, simulated";
+    expect(messageOf(() => new Queue({ backend: "kqueue" as "epoll" }))).toContain(
+      `backend must be one of ${known}, not "kqueue"`,
+    );
+    const end = await runFixture("narrow", [], { env: { KEVENT_BACKEND: "kqueue" } });
+    expect(end.code).toBe(1);
+    expect(end.errors).toContain(
+      "Cannot make queue: EINVAL (KEVENT_BACKEND in the environment names none that works here: " +
+        `set it to one of ${known}, or unset it)`,
+    );
   });
 
   test("a handle that the kernel refuses tells its onError", async () => {
