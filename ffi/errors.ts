@@ -13,11 +13,11 @@ const numbers: ReadonlyMap<string, number> = new Map(
 );
 
 /**
- * An error of kevent: what was tried, the errno, and what to do about it.
+ * An error of kevent: what was tried, the errno (errno(3)), and what to do about it.
  *
  * @example A bad argument
  * ```ts
- * import { KeventError } from "./errors.ts";
+ * import { KeventError } from "../adapters/mod.ts";
  *
  * const error = new KeventError("add timer", "kevent_ctl", "EINVAL", "id.raw[1] must be below 1e9");
  * if (error.message !== "Cannot add timer: EINVAL (id.raw[1] must be below 1e9)") throw error;
@@ -65,13 +65,6 @@ export class KeventError extends Error {
  *
  * @param errno The number, with either sign.
  * @returns Its name, or `E<number>` for one that kevent does not know.
- *
- * @example
- * ```ts
- * import { errorName } from "./errors.ts";
- *
- * if (errorName(-22) !== "EINVAL") throw new Error("wrong name");
- * ```
  */
 export function errorName(errno: number): string {
   const number = Math.abs(errno);

@@ -69,7 +69,7 @@ export interface RecordFields {
 }
 
 /**
- * Reads one record as an object. For the hot path read the words themselves.
+ * Reads one record as an object: the whole structure, S2-81. For the hot path read the words themselves.
  *
  * @param words View of the memory.
  * @param at Index of the record's first word.
@@ -136,11 +136,11 @@ export function brokenError(words: Uint32Array, at: number, verb = "change"): Ke
 export const RECORDS_MAX: number = 1 << 20;
 
 /**
- * An array of records in memory of its own, as `ctl` and `getEvents` take it.
+ * An array of records in memory of its own, as `ctl` and `getEvents` take it. S2-22.
  *
  * @example Two fields there and back
  * ```ts
- * import { Records } from "./record.ts";
+ * import { Records } from "../adapters/mod.ts";
  *
  * const records = new Records(2);
  * records.set(1, { id: [7, 0], type: 3 });

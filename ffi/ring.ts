@@ -21,7 +21,7 @@ function producerOffset(entries: number): number {
 }
 
 /**
- * Bytes of memory that a ring takes.
+ * Bytes of memory that a ring takes: the header of S2-6, the records, and a cache line for each side.
  *
  * @param entries Records the ring holds, from 1 to 2^20.
  * @returns Bytes.
@@ -29,7 +29,7 @@ function producerOffset(entries: number): number {
  *
  * @example
  * ```ts
- * import { ringBytes } from "./ring.ts";
+ * import { ringBytes } from "../adapters/mod.ts";
  *
  * if (ringBytes(1) !== 192) throw new Error("header and record, two cache lines behind");
  * ```
@@ -40,14 +40,14 @@ export function ringBytes(entries: number): number {
 }
 
 /**
- * One reader of a ring: consumes records with plain loads, without a call.
+ * One reader of a ring: consumes records with plain loads, without a call. S3-3.
  *
  * Several readers of one ring each see every record. The library never reads this memory, so
  * scribbling over it harms only the view of whoever reads it.
  *
  * @example An empty ring
  * ```ts
- * import { ringBytes, RingReader } from "./ring.ts";
+ * import { ringBytes, RingReader } from "../adapters/mod.ts";
  *
  * const ring = new RingReader(new ArrayBuffer(ringBytes(4)), 4);
  * if (!ring.empty) throw new Error("nothing was published");
@@ -99,7 +99,7 @@ export class RingReader {
     return (Atomics.load(this.#signed, this.#head) - this.#seen) >>> 0;
   }
 
-  /** Whether there is nothing to consume. */
+  /** Whether there is nothing to consume: `evt_ring_empty` of S3-11. */
   get empty(): boolean {
     return Atomics.load(this.#signed, this.#head) === this.#seen;
   }
@@ -127,18 +127,19 @@ export class RingReader {
     return this.#over;
   }
 
-  /** Slot where the library puts the next record, as the seed's header has it. */
+  /** Slot where the library puts the next record, as the seed's header has it: `ring_kidx`, S2-7. */
   get producerSlot(): number {
     return this.words[RING_KIDX / 4]!;
   }
 
-  /** How often the committed index went round, as the seed's header has it. */
+  /** How often the committed index went round, as the seed's header has it: `ring_over`, S2-8. */
   get committedOver(): number {
     return this.words[RING_OVER / 4]!;
   }
 
   /**
-   * Takes the next record. The caller has looked at `empty` or `waiting` before.
+   * Takes the next record: `evt_ring_consume` of S3-11. The caller has looked at `empty` or `waiting`
+   * before.
    *
    * @returns Index of the record's first word in `words`; valid until the record is committed.
    */

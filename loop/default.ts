@@ -3,7 +3,8 @@ import { Loop } from "./loop.ts";
 let made: Loop | undefined;
 
 /**
- * The loop of this thread: attached to the runtime's, and made when it is asked for the first time.
+ * The loop of this thread: attached to the runtime's, and made when it is asked for the first time. As
+ * `uv_default_loop`.
  * It cannot be closed, because all of the thread use it.
  *
  * @returns It.

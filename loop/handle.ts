@@ -2,7 +2,7 @@ import { KeventError } from "../ffi/errors.ts";
 import type { Loop } from "./loop.ts";
 
 /**
- * What all handles have in common: a say in how long the process lives, and an end.
+ * What all handles have in common: a say in how long the process lives, and an end. As `uv_handle_t`.
  *
  * A handle is *active* while it waits for something; the process lives while an active handle is
  * ref'd. Handles start ref'd.

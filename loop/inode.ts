@@ -4,7 +4,7 @@ import { EVENT, RET_EXTRA } from "../ffi/record.ts";
 import { bind } from "./host.ts";
 import { Watcher } from "./watcher.ts";
 
-/** What happened to a watched file or directory. */
+/** What happened to a watched file or directory: `struct inotify_event` of inotify(7). */
 export interface InodeEvent {
   /** `KEVENT_INODE_*`: what happened, with `KEVENT_INODE_DIRECTORY` when to a directory. */
   readonly event: number;

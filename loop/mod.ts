@@ -92,7 +92,7 @@ export function info(): Info {
 }
 
 /**
- * Reads a clock.
+ * Reads a clock: clock_gettime(2).
  *
  * @param clock `KEVENT_CLOCK_MONOTONIC` (default) or `KEVENT_CLOCK_WALL`.
  * @returns Nanoseconds: since the machine started, or since 1970.

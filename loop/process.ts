@@ -10,7 +10,7 @@ import { EVENT, RET_DATA } from "../ffi/record.ts";
 import { bind } from "./host.ts";
 import { Watcher } from "./watcher.ts";
 
-/** How a process ended. */
+/** How a process ended: wait(2). */
 export interface ProcessEnd {
   /** Exit code; `undefined` when a signal ended it or the kernel no longer knows. */
   readonly code: number | undefined;

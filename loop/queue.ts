@@ -148,7 +148,7 @@ interface Memory {
 }
 
 /**
- * A kevent queue: registrations, and the ring their events come through.
+ * A kevent queue: registrations, and the ring their events come through. S0-12.
  *
  * `ctl` answers at once. `add`, `modify`, `remove`, `ready` and `trigger` write change records,
  * which the next `turn` applies in one call; the events are then read from `ring` without a call.
@@ -165,7 +165,7 @@ interface Memory {
  * ```
  */
 export class Queue implements Disposable {
-  /** The queue's descriptor: readable for `poll` and `select` while events wait. */
+  /** The queue's descriptor: readable for `poll` and `select` while events wait. S4-25. */
   readonly fd: number;
   /** Reads the ring; `undefined` without one, or when it lies in a file. */
   readonly ring: RingReader | undefined;
@@ -217,8 +217,8 @@ export class Queue implements Disposable {
   }
 
   /**
-   * Applies a command to an array of records, at once. Results stand in the records: a record
-   * that was refused has BROKEN in `retFlags` and the errno in `retData`.
+   * Applies a command to an array of records, at once: `kevent_ctl`, S2-14 to S2-23. Results stand in the
+   * records: a record that was refused has BROKEN in `retFlags` and the errno in `retData`.
    *
    * @param cmd `KEVENT_CTL_ADD`, `REMOVE`, `MODIFY`, `READY` or `TRIGGER`.
    * @param records The records; may be left out for READY, which then wakes one waiting thread.
@@ -236,7 +236,8 @@ export class Queue implements Disposable {
   }
 
   /**
-   * Collects events into an array (and into the ring, where there is one).
+   * Collects events into an array (and into the ring, where there is one): `kevent_get_events`, S2-24 to
+   * S2-34.
    *
    * @param records Where to put them.
    * @param minNr How many to wait for. 0 does not wait. Default 1.
@@ -271,7 +272,7 @@ export class Queue implements Disposable {
   }
 
   /**
-   * Waits until events are ready and publishes them into the ring.
+   * Waits until events are ready and publishes them into the ring: `kevent_wait`, S2-35 to S2-43.
    *
    * @param num The most to publish; 0 for as many as fit. Default 0.
    * @param timeoutNs Nanoseconds to wait; negative or `Infinity` for ever. With `abstime`: the
@@ -301,7 +302,7 @@ export class Queue implements Disposable {
   }
 
   /**
-   * Frees ring slots.
+   * Frees ring slots: `kevent_commit`, S2-44 to S2-49.
    *
    * @param newUidx The first slot not yet processed. Default: where this reader stands.
    * @param over How often that index went round. Default: as this reader counts.
@@ -385,7 +386,7 @@ export class Queue implements Disposable {
   }
 
   /**
-   * Writes a change record: start watching.
+   * Writes a change record: start watching. S2-73.
    *
    * @param type `KEVENT_SOCKET` ... `KEVENT_USER`.
    * @param id0 Which thing; see the type.
@@ -407,7 +408,7 @@ export class Queue implements Disposable {
     this.#change(KEVENT_CTL_ADD, type, id0, id1, event, reqFlags, user0, user1);
   }
 
-  /** Writes a change record: replace `event` and `reqFlags`. Parameters as of `add`. */
+  /** Writes a change record: replace `event` and `reqFlags`. Parameters as of `add`. S2-75 to S2-78. */
   modify(
     type: number,
     id0: number,
@@ -420,18 +421,18 @@ export class Queue implements Disposable {
     this.#change(KEVENT_CTL_MODIFY, type, id0, id1, event, reqFlags, user0, user1);
   }
 
-  /** Writes a change record: stop watching. Parameters as of `add`. */
+  /** Writes a change record: stop watching. Parameters as of `add`. S2-79, S2-80. */
   remove(type: number, id0: number, id1: number, user0: number, user1: number): void {
     this.#change(KEVENT_CTL_REMOVE, type, id0, id1, 0, 0, user0, user1);
   }
 
-  /** Writes a change record: mark as ready, though the source is silent. Parameters as of `add`. */
+  /** Writes a change record: mark as ready, though the source is silent, S2-19. Parameters as of `add`. */
   ready(type: number, id0: number, id1: number, user0: number, user1: number): void {
     this.#change(KEVENT_CTL_READY, type, id0, id1, 0, 0, user0, user1);
   }
 
   /**
-   * Writes a change record: trigger a user event.
+   * Writes a change record: trigger a user event. S0-28.
    *
    * @param id0 As it was added.
    * @param id1 As it was added.
@@ -474,7 +475,7 @@ export class Queue implements Disposable {
   }
 
   /**
-   * Watches an inode by path, at once.
+   * Watches an inode by path, at once: inotify_add_watch(2), S4-3.
    *
    * @param path What to watch.
    * @param event `KEVENT_INODE_*`.
@@ -570,7 +571,7 @@ export class Queue implements Disposable {
   }
 
   /**
-   * What another thread needs to use this queue, with `new Queue({ adopt })`.
+   * What another thread needs to use this queue, with `new Queue({ adopt })`. S2-12.
    *
    * @returns An object for `postMessage`.
    * @throws {KeventError} EBADF after `close`.

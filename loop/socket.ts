@@ -118,7 +118,7 @@ export interface ConnectionHandlers {
 }
 
 /**
- * A TCP server.
+ * A TCP server: tcp(7), S0-2.
  *
  * @example An echo
  * ```ts
@@ -154,7 +154,7 @@ export class Server extends Watcher {
   }
 
   /**
-   * Starts to listen.
+   * Starts to listen: listen(2).
    *
    * @param options Where.
    * @param accept Called with each new connection; returns its handlers.
@@ -230,7 +230,8 @@ export class Server extends Watcher {
 }
 
 /**
- * A TCP connection. What `write` takes is sent, in order and in full, or `close` gets an error.
+ * A TCP connection: tcp(7), S0-3, S0-4. What `write` takes is sent, in order and in full, or `close` gets
+ * an error.
  */
 export class Connection extends Watcher {
   readonly #calls: Calls;
@@ -264,7 +265,7 @@ export class Connection extends Watcher {
   }
 
   /**
-   * Connects to a server.
+   * Connects to a server: connect(2).
    *
    * @param loop The loop it belongs to.
    * @param hostname An IPv4 or IPv6 address.
@@ -312,7 +313,7 @@ export class Connection extends Watcher {
   }
 
   /**
-   * Sends bytes: now what the kernel takes, the rest (a copy) when it has room again.
+   * Sends bytes, as send(2) does: now what the kernel takes, the rest (a copy) when it has room again.
    *
    * @param bytes What to send.
    * @returns Whether all were sent at once; if not, wait for `drain` before sending more.

@@ -94,7 +94,7 @@ export class User extends Watcher {
 }
 
 /**
- * Triggers a user event of a loop on another thread.
+ * Triggers a user event of a loop on another thread. S0-28.
  *
  * @example
  * ```ts
