@@ -4,6 +4,7 @@
 
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -67,9 +68,29 @@ const strict = [
   "esnext",
 ];
 const programs = ["main.ts", "timers.ts"];
-must(process.execPath, [tsc, ...strict, "--typeRoots", types, "--types", "node", ...programs], {
-  cwd: folder,
-});
+for (const name of ["node", "bun"]) {
+  must(process.execPath, [tsc, ...strict, "--typeRoots", types, "--types", name, ...programs], {
+    cwd: folder,
+  });
+}
+
+// Examples must be of use to a reader of the declarations, who has no folder of ours.
+const installed = join(folder, "node_modules/kevent");
+const readable = readdirSync(installed, { recursive: true })
+  .filter((name) => /\.(d\.ts|js)$/.test(name))
+  .map((name) => [name, readFileSync(join(installed, name), "utf8")]);
+const byPath = readable.filter(([, text]) => /^\s*\* .*\b(from|import) "\./m.test(text));
+if (byPath.length > 0) fail(`examples import by path in ${byPath.map(([name]) => name).join(" ")}`);
+if (!readable.some(([, text]) => /^\s*\* .*\bfrom "kevent"/m.test(text))) {
+  fail("no example is left");
+}
+// Nor has that reader the files that the README could link to.
+const links = [
+  ...readFileSync(join(installed, "README.md"), "utf8").matchAll(/\]\((?!\w+:)([^)]+)\)/g),
+]
+  .map(([, path]) => path)
+  .filter((path) => !existsSync(join(installed, path)));
+if (links.length > 0) fail(`README.md links to what the package does not hold: ${links.join(" ")}`);
 
 const cpu = process.arch === "arm64" ? "aarch64" : "x86_64";
 const native = join(folder, "node_modules/kevent/dist/native");
@@ -83,6 +104,7 @@ for (
     [deno, ...granted, `--allow-write=${watched.deno}`, "main.ts", watched.deno],
     [deno, ...granted, "timers.ts"],
     [deno, ...granted, "--preload", "npm:kevent/register", "timers.ts"],
+    [deno, ...granted, "--preload", "./node_modules/kevent/dist/adapters/register.js", "timers.ts"],
     [bun, "run", "main.ts", watched.bun],
     [bun, "run", "timers.ts"],
     [bun, "run", "--preload", "kevent/register", "timers.ts"],
