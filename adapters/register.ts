@@ -9,8 +9,9 @@
  * ```
  *
  * It does not reach what a module imports from `node:timers` or `node:timers/promises` by name, by `* as` or by
- * `await import`: neither runtime lets anybody change these, whenever the module is loaded. Nor does it reach
- * timers that the runtime makes itself, such as those of `AbortSignal.timeout`.
+ * `await import`: the runtimes fix these names when anything first imports the module, which kevent does, and
+ * nobody can change them then. Nor does it reach timers that the runtime makes itself, such as those of
+ * `AbortSignal.timeout`.
  *
  * Where the library cannot run the runtime's own timers stay, and it is said once.
  *
