@@ -119,8 +119,12 @@ const ZIG_ALLOWED: readonly (readonly [RegExp, (name: string) => boolean])[] = [
     new RegExp(`^(${PARTS.join("|")})$`),
     (name) => PARTS.includes(name) || name.startsWith("zig/sys/"),
   ],
+  [/^zig\/inotify\//, (name) => PARTS.includes(name) || /^zig\/(inotify|sys)\//.test(name)],
   [/^zig\/source\//, (name) => !/^zig\/(backend\/|exports|registry|wait|wake)/.test(name)],
-  [/^zig\/backend\//, (name) => !/^zig\/(source\/|exports|registry|wait|wake)/.test(name)],
+  [
+    /^zig\/backend\//,
+    (name) => !/^zig\/(inotify\/|source\/|exports|registry|wait|wake)/.test(name),
+  ],
   [/^zig\/(queue|source|backend|wait|wake|registry|info|helper|lookahead)\.zig$/, (name) => {
     return name !== "zig/exports.zig";
   }],

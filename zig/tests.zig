@@ -11,6 +11,7 @@ test {
     _ = @import("helper.zig");
     _ = @import("identity.zig");
     _ = @import("info.zig");
+    _ = @import("inotify/hub_test.zig");
     _ = @import("kevent.zig");
     _ = @import("list.zig");
     _ = @import("model_fuzz.zig");

@@ -6,7 +6,7 @@ const abi = @import("../abi.zig");
 const sys = @import("../sys/linux.zig");
 const errors = @import("../errors.zig");
 const exports = @import("../exports.zig");
-const inode = @import("inode.zig");
+const inboxes = @import("../inotify/inbox.zig");
 const harness = @import("../harness.zig");
 const Harness = harness.Harness;
 const Command = abi.Command;
@@ -32,13 +32,13 @@ fn must(raw: usize) !u32 {
 }
 
 /// A directory of its own for each test.
-const Place = struct {
+pub const Place = struct {
     root: Path,
     len: usize,
 
     var count: u32 = 0;
 
-    fn make() !Place {
+    pub fn make() !Place {
         var place: Place = .{ .root = @splat(0), .len = 0 };
         count += 1;
         const root = try std.fmt.bufPrint(&place.root, "/tmp/kevent-inode-{d}-{d}", .{ linux.getpid(), count });
@@ -48,7 +48,7 @@ const Place = struct {
     }
 
     /// With all in it.
-    fn drop(place: *const Place) void {
+    pub fn drop(place: *const Place) void {
         place.clear("a");
         place.clear("b");
         place.clear("");
@@ -76,37 +76,37 @@ const Place = struct {
         }
     }
 
-    fn at(place: *const Place, name: []const u8) Path {
+    pub fn at(place: *const Place, name: []const u8) Path {
         var path = place.root;
         path[place.len] = '/';
         @memcpy(path[place.len + 1 ..][0..name.len], name);
         return path;
     }
 
-    fn text(place: *const Place) []const u8 {
+    pub fn text(place: *const Place) []const u8 {
         return place.root[0..place.len];
     }
 
-    fn open(place: *const Place, name: []const u8, flags: u32) !sys.Fd {
+    pub fn open(place: *const Place, name: []const u8, flags: u32) !sys.Fd {
         const path = place.at(name);
         return @intCast(try must(linux.syscall4(.openat, AT_FDCWD, @intFromPtr(&path), flags | 0o2000000, 0o600)));
     }
 
-    fn create(place: *const Place, name: []const u8) !void {
+    pub fn create(place: *const Place, name: []const u8) !void {
         sys.close(try place.open(name, O_CREAT_WRONLY));
     }
 
-    fn mkdir(place: *const Place, name: []const u8) !void {
+    pub fn mkdir(place: *const Place, name: []const u8) !void {
         const path = place.at(name);
         _ = try must(linux.syscall3(.mkdirat, AT_FDCWD, @intFromPtr(&path), 0o700));
     }
 
-    fn unlink(place: *const Place, name: []const u8) !void {
+    pub fn unlink(place: *const Place, name: []const u8) !void {
         const path = place.at(name);
         _ = try must(linux.syscall3(.unlinkat, AT_FDCWD, @intFromPtr(&path), 0));
     }
 
-    fn rmdir(place: *const Place, name: []const u8) !void {
+    pub fn rmdir(place: *const Place, name: []const u8) !void {
         const path = place.at(name);
         _ = try must(linux.syscall3(.unlinkat, AT_FDCWD, @intFromPtr(&path), AT_REMOVEDIR));
     }
@@ -691,9 +691,9 @@ test "inode: EXCLUDE_UNLINKED silences only when all on the inode want it" {
 }
 
 test "inode: an inbox that cannot grow ends with OVERFLOW for all, and goes on afterwards" {
-    const most = inode.inbox_most;
-    defer inode.inbox_most = most;
-    inode.inbox_most = 4096;
+    const most = inboxes.inbox_most;
+    defer inboxes.inbox_most = most;
+    inboxes.inbox_most = 4096;
     try harness.onEach(struct {
         fn promise(h: *Harness) !void {
             var place = try Place.make();

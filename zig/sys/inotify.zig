@@ -1,4 +1,4 @@
-//! inotify(7), as far as the hub of `source/inode.zig` needs it.
+//! inotify(7), as far as the hub of `inotify/hub.zig` needs it.
 
 const std = @import("std");
 const linux = std.os.linux;
