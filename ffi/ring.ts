@@ -117,6 +117,11 @@ export class RingReader {
     return this.#seen;
   }
 
+  /** Records committed since the start of the ring, as `position` counts. */
+  get committed(): number {
+    return Atomics.load(this.#signed, this.#tail);
+  }
+
   /** Slot of the next record of this reader: `new_uidx` of a commit of all that it consumed. */
   get slot(): number {
     return this.#slot;

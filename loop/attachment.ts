@@ -1,8 +1,8 @@
 import type { Host, Wake } from "./host.ts";
 import type { Queue } from "./queue.ts";
 
-/** Until a wake-up that could not be opened, for want of descriptors, is tried again. */
-const WAKE_RETRY_MS = 100;
+/** Until what failed for want of descriptors or memory is tried again. */
+const RETRY_MS = 100;
 
 // Captured at load: a program may replace it, also by ours.
 const { setTimeout } = globalThis;
@@ -28,6 +28,7 @@ export class Attachment {
   #deaf = false;
   #ref = false;
   #closed = false;
+  #retries = false;
   // The runtime will call: in the microtask phase, or after a turn of its own.
   #microtask = false;
   #macrotask = false;
@@ -68,7 +69,12 @@ export class Attachment {
 
   /** Settles after a while: what failed for want of something may not fail then. */
   retry(): void {
-    setTimeout(() => this.soon(), WAKE_RETRY_MS);
+    if (this.#retries) return;
+    this.#retries = true;
+    setTimeout(() => {
+      this.#retries = false;
+      this.soon();
+    }, RETRY_MS);
   }
 
   /** Settles in the microtask phase. */

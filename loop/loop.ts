@@ -131,6 +131,8 @@ export class Loop implements Disposable, AsyncDisposable {
   #asleepNs = 0;
   #running = false;
   #failed = false;
+  // The last turn failed: that was told, and it is tried again after a while.
+  #failing = false;
   #stopped = false;
   #closed = false;
   #gone: Promise<void> | undefined;
@@ -379,11 +381,17 @@ export class Loop implements Disposable, AsyncDisposable {
   /** Applies the changes written so far, at once. */
   apply(): void {
     if (this.#closed || this.queue.pending + this.#applied.length === 0) return;
-    this.#waiting = this.queue.apply();
     // The library takes any turn for being awake, so the wake-up must be asked for again.
     this.#asleep = false;
-    this.#tellApplied();
-    this.#changed();
+    try {
+      this.#waiting = this.queue.apply();
+      this.#tellApplied();
+    } catch (error) {
+      this.#turnFailed();
+      throw error;
+    } finally {
+      this.#changed();
+    }
   }
 
   /**
@@ -578,11 +586,15 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#tellBroken();
     this.phases.idle.run(this.#call);
     this.phases.prepare.run(this.#call);
-    if (!this.#closed) this.#poll(idle ? timeoutNs : 0, flags);
-    this.phases.check.run(this.#call);
-    if (!this.#closed) this.immediates.run(this.#callbacksMax());
-    for (const callback of this.#closing.splice(0)) this.#call(callback);
-    this.#runTimers();
+    try {
+      if (!this.#closed) this.#poll(idle ? timeoutNs : 0, flags);
+    } finally {
+      // A turn that failed is no reason for the others to wait.
+      this.phases.check.run(this.#call);
+      if (!this.#closed) this.immediates.run(this.#callbacksMax());
+      for (const callback of this.#closing.splice(0)) this.#call(callback);
+      this.#runTimers();
+    }
   }
 
   /** Without a checkpoint only the runtime's own turn drains microtasks between two callbacks. */
@@ -630,7 +642,13 @@ export class Loop implements Disposable, AsyncDisposable {
     const waits = idle && !jumps;
     this.#armTimer(flags === KEVENT_TURN_ARM && this.#attachment !== undefined);
     const beganNs = waits ? this.#kernelClock.now() : 0;
-    this.#waiting = this.queue.turn(waits ? timeoutNs : 0, flags);
+    try {
+      this.#waiting = this.queue.turn(waits ? timeoutNs : 0, flags);
+    } catch (error) {
+      this.#turnFailed();
+      throw error;
+    }
+    this.#failing = false;
     this.#turns++;
     if (jumps && this.#waiting === 0) {
       (this.clock as ManualClock).moveTo(this.timers.nextDeadline());
@@ -642,6 +660,13 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#asleep = flags === KEVENT_TURN_ARM && this.#waiting + this.#broken.length === 0;
     if (this.#asleep) this.#asleepNs = this.#kernelClock.now();
     if (this.#applied.length > 0) this.#tellApplied();
+  }
+
+  /** Takes over what a turn did before it failed. */
+  #turnFailed(): void {
+    this.#asleep = false;
+    this.#waiting = this.#ring.waiting;
+    if (this.queue.pending === 0) this.#tellApplied();
   }
 
   #tellApplied(): void {
@@ -758,8 +783,9 @@ export class Loop implements Disposable, AsyncDisposable {
 
   /** Whether nothing is to do until somebody wakes us. */
   #idle(): boolean {
-    return this.#kernelKnows() &&
-      this.#broken.length + this.#closing.length + this.immediates.size +
+    // What cannot be had now is not asked for again and again.
+    return (this.#kernelKnows() || this.#failing) &&
+      this.#waiting + this.#broken.length + this.#closing.length + this.immediates.size +
             this.phases.idle.size === 0;
   }
 
@@ -800,7 +826,7 @@ export class Loop implements Disposable, AsyncDisposable {
       if (lingers) this.#round(this.#lingerNs, 0);
       else this.#round(0, KEVENT_TURN_ARM);
     } catch (error) {
-      this.#queueIsGone(error);
+      this.#told(error);
     }
     if (this.#events > before) this.#lingers = LINGERS_MAX;
     else if (lingers) this.#lingers--;
@@ -820,15 +846,19 @@ export class Loop implements Disposable, AsyncDisposable {
     try {
       this.#turn(0, KEVENT_TURN_ARM);
     } catch (error) {
-      this.#queueIsGone(error);
+      this.#told(error);
     }
   }
 
-  /** Nothing will come any more. */
-  #queueIsGone(error: unknown): void {
-    this.#tellApplied();
-    this.#asleep = true;
-    this.host.report(error);
+  /** A turn of ours failed. Without its queue the loop ends; all else may be had in a while. */
+  #told(error: unknown): void {
+    if (!this.#failing) this.host.report(error);
+    if (error instanceof KeventError && error.code === "EBADF") {
+      this.#gone ??= this.#end();
+      return;
+    }
+    this.#failing = true;
+    this.#attachment!.retry();
   }
 }
 

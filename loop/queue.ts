@@ -71,6 +71,8 @@ const NAMES_DEFAULT = 64 * 264;
 /** The largest name area: offsets into it are u32, and one must stay free for "no name". */
 const NAMES_MAX = 1 << 30;
 const U32_MAX = 0xffffffff;
+/** Stands in `RET_EXTRA` of a change until the library has put its answer there. */
+const UNANSWERED = U32_MAX;
 const EINVAL = -errorNumber("EINVAL");
 
 const BACKENDS = {
@@ -330,8 +332,9 @@ export class Queue implements Disposable {
    * Default 0.
    * @param flags `KEVENT_TURN_ARM` asks for a wake-up byte if the ring stays empty. Default 0.
    * @returns How many records in the ring this reader has not consumed.
-   * @throws {KeventError} EINVAL for a wrong number, EPERM on another thread, EBADF after `close`;
-   * and without `onBroken`, the error of the first change that was refused.
+   * @throws {KeventError} EINVAL for a wrong number, EPERM on another thread, EBADF after `close`: then
+   * nothing was done. ENOSPC, ENOMEM and others of the system when the wait or the wake-up failed: the
+   * changes are applied all the same. Without `onBroken`, the error of the first change that was refused.
    */
   turn(timeoutNs = 0, flags = 0): number {
     if (timeoutNs >= 0 && timeoutNs <= SLICE_NS) return this.#turnOnce(timeoutNs, flags);
@@ -361,11 +364,27 @@ export class Queue implements Disposable {
       throw new KeventError("turn", "kevent_turn", "EINVAL", detail);
     }
     const changes = this.#pending;
-    this.#pending = 0;
     const result = this.#calls.kevent_turn(this.fd, changes, commit, timeoutNs, flags);
-    if (result >= 0) this.#committed = (this.#committed + commit) | 0;
+    if (result < 0) throw this.#turnFailed(result);
+    this.#committed = (this.#committed + commit) | 0;
+    this.#pending = 0;
     if (changes > 0) this.#reportBroken(changes);
-    return check(result, "turn", "kevent_turn") - this.#consumed();
+    return result - this.#consumed();
+  }
+
+  /**
+   * What comes first in a turn is done though a later step failed, and must not be done twice.
+   *
+   * @returns The error.
+   */
+  #turnFailed(result: number): KeventError {
+    if (this.ring !== undefined) this.#committed = this.ring.committed;
+    const changes = this.#pending;
+    if (changes > 0 && this.#words[(changes - 1) * RECORD_WORDS + RET_EXTRA] !== UNANSWERED) {
+      this.#pending = 0;
+      this.#reportBroken(changes);
+    }
+    return KeventError.of("turn", "kevent_turn", result);
   }
 
   /** Records that were consumed and not committed. */
@@ -464,7 +483,7 @@ export class Queue implements Disposable {
     words[at + REQ_FLAGS] = reqFlags;
     words[at + RET_FLAGS] = command;
     words[at + RET_DATA] = 0;
-    words[at + RET_EXTRA] = 0;
+    words[at + RET_EXTRA] = UNANSWERED;
     words[at + USER_0] = user0;
     words[at + USER_1] = user1;
   }
