@@ -7,10 +7,15 @@ const RETRY_MS = 100;
 // Captured at load: a program may replace it, also by ours.
 const { setTimeout } = globalThis;
 
+/** No descriptor. */
+const NONE = -1;
+
 /** What the runtime calls. */
 export interface Attended {
   /** Whether the process lives for us. */
   alive(): boolean;
+  /** From now on the runtime can be woken; a wake-up that was asked for before is none. */
+  opened(): void;
   /** Something was written: it must reach the kernel before the runtime sleeps. */
   settle(): void;
   /** Something wants a round. */
@@ -23,6 +28,8 @@ export class Attachment {
   readonly #queue: Queue;
   readonly #attended: Attended;
   #wake: Wake | undefined;
+  // The script's end, until the runtime has taken it.
+  #fd = NONE;
   #opened = false;
   // No wake-up could be opened yet, and that was told.
   #deaf = false;
@@ -54,12 +61,16 @@ export class Attachment {
   open(): boolean {
     if (this.#opened) return true;
     try {
-      const fd = this.#queue.openWake();
+      if (this.#fd === NONE) this.#fd = this.#queue.openWake();
+      // What runs on the way must not open it once more.
       this.#opened = true;
-      this.#wake = this.#host.wake(fd, () => this.#attended.attend());
+      this.#wake = this.#host.wake(this.#fd, () => this.#attended.attend());
+      this.#fd = NONE;
       if (this.#closed) this.#wake.close(() => {});
+      this.#attended.opened();
       return true;
     } catch (error) {
+      this.#opened = false;
       if (!this.#deaf) this.#host.report(error);
       this.#deaf = true;
       this.retry();
@@ -115,6 +126,8 @@ export class Attachment {
   close(): Promise<void> {
     this.#closed = true;
     const { promise, resolve } = Promise.withResolvers<void>();
+    // Unless it is being opened right now.
+    if (this.#fd !== NONE && !this.#opened) this.#queue.closeWake(this.#fd);
     if (this.#wake === undefined) resolve();
     else this.#wake.close(resolve);
     return promise;

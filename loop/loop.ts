@@ -189,6 +189,7 @@ export class Loop implements Disposable, AsyncDisposable {
     if (options.attached ?? true) {
       this.#attachment = new Attachment(host, this.queue, {
         alive: () => this.alive,
+        opened: () => this.#asleep = false,
         settle: () => this.#settle(),
         attend: () => this.#attend(),
       });
@@ -803,6 +804,8 @@ export class Loop implements Disposable, AsyncDisposable {
   /** The runtime called: round after round, until one brings nothing or it is enough. */
   #attend(): void {
     if (this.#closed || this.#running) return;
+    // What callbacks start is told to the kernel by the rounds: nobody else opens the way back.
+    this.#attachment!.open();
     this.#wokenNs = this.#kernelClock.now();
     if (this.#asleep) this.#idleNs += this.#wokenNs - this.#asleepNs;
     this.#asleep = false;

@@ -553,6 +553,15 @@ export class Queue implements Disposable {
   }
 
   /**
+   * Closes what `openWake` gave, for a caller that has no other way.
+   *
+   * @param fd The socket.
+   */
+  closeWake(fd: number): void {
+    this.#calls.kevent_sock_close(fd);
+  }
+
+  /**
    * What this queue is made of and what it did.
    *
    * @returns Back-end, reason for it, kernel features, counters.

@@ -1,7 +1,10 @@
 // Turns that fail: what they did before that is not done twice, and the loop goes on when it can.
+import { writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import {
   type Handle,
+  Inode,
+  KEVENT_INODE_CREATE,
   KEVENT_USER,
   KEVENT_USER_TRIGGERED,
   Loop,
@@ -11,6 +14,8 @@ import {
 } from "../adapters/mod.ts";
 import { errorNumber } from "../ffi/errors.ts";
 import { currentRuntime } from "../loop/host.ts";
+import { openDescriptors } from "./support/descriptors.ts";
+import { Folder } from "./support/folder.ts";
 import { sleep, until } from "./support/worker.ts";
 
 const { host, library } = currentRuntime();
@@ -110,5 +115,60 @@ describe("a turn that fails", () => {
     await until(() => loop.closed);
     expect([told, loop.alive]).toEqual([["EBADF"], false]);
     await loop.close();
+  });
+});
+
+describe("the way back from the runtime", () => {
+  /** Whether a new file in a folder is told, when the watch is the first that needs to be woken. */
+  async function tells(loop: Loop, start: (watch: () => void) => void): Promise<number> {
+    using folder = new Folder();
+    let seen = 0;
+    await new Promise<void>((resolve) =>
+      start(() => {
+        new Inode(loop).start(folder.path, KEVENT_INODE_CREATE, () => seen++);
+        resolve();
+      })
+    );
+    await sleep(20);
+    writeFileSync(`${folder.path}/file`, "");
+    await sleep(100);
+    return seen;
+  }
+
+  test("is there for what is started when the loop has been asleep without one", async () => {
+    using loop = new Loop();
+    loop.immediates.add({ onImmediate() {} }, false);
+    await sleep(20);
+    expect(await tells(loop, (watch) => watch())).toBe(1);
+  });
+
+  test("is there for what the first callback starts", async () => {
+    using loop = new Loop();
+    const start = (watch: () => void) => loop.immediates.add({ onImmediate: watch }, false);
+    expect(await tells(loop, start)).toBe(1);
+  });
+
+  test("is tried again when the runtime refuses it, and nothing is left open", async () => {
+    using _other = new Loop();
+    new Timer(_other).start(() => {}, 60_000);
+    await sleep(5);
+    const before = openDescriptors();
+    let refusals = 0;
+    const told: unknown[] = [];
+    const wake = (fd: number, onWake: () => void) => {
+      if (refusals++ < 2) throw new Error("not now");
+      return host.wake(fd, onWake);
+    };
+    const changes = { wake, report: (error: unknown) => told.push(error) };
+    const runtime = { host: { ...host, ...changes }, library };
+    for (const patience of [0, 10]) {
+      const loop = new Loop({ runtime });
+      const fired = new Promise<void>((resolve) => new Timer(loop).start(() => resolve(), 1));
+      await sleep(patience);
+      if (patience === 0) await loop.close();
+      else await fired.then(() => loop.close());
+    }
+    expect(told.map(String)).toEqual(["Error: not now", "Error: not now"]);
+    expect([...openDescriptors()].filter((fd) => !before.has(fd))).toEqual([]);
   });
 });
