@@ -190,6 +190,63 @@ export const KEVENT_SIMULATE_FAULTS_PER_MILLE = 3;
 /** Set the wall clock forward or back by `value` nanoseconds, as an administrator would. */
 export const KEVENT_SIMULATE_SET_WALL = 4;
 
+/** The first look at the tree is done. */
+export const KEVENT_TREE_READY = 1;
+/** A name came. */
+export const KEVENT_TREE_CREATE = 2;
+/** What a file holds changed. */
+export const KEVENT_TREE_MODIFY = 3;
+/** Its mode, owner, times or number of links changed. */
+export const KEVENT_TREE_ATTRIBUTE = 4;
+/** Who had it open for writing closed it. Only of a RAW tree; else a flag of the others. */
+export const KEVENT_TREE_CLOSE = 5;
+/** A name went. */
+export const KEVENT_TREE_REMOVE = 6;
+/** A name became another one, in place of whatever had that. */
+export const KEVENT_TREE_RENAME = 7;
+/** Events were lost. What they were is told as RECONCILED ones. */
+export const KEVENT_TREE_OVERFLOW = 8;
+/** A directory cannot be watched for want of something: it is looked at from time to time. errno in `error_number`, the limit in `size`, how many of these are in use here in `inode`. */
+export const KEVENT_TREE_LIMIT = 9;
+/** A directory cannot be read; errno in `error_number`. */
+export const KEVENT_TREE_ERROR = 0xa;
+/** Shall this directory be watched? See `kevent_tree_answer`. */
+export const KEVENT_TREE_ASK = 0xb;
+
+/** It is a directory. */
+export const KEVENT_TREE_DIRECTORY = 1;
+/** It is a symbolic link. */
+export const KEVENT_TREE_SYMLINK = 2;
+/** Found by comparing, not told by the kernel. */
+export const KEVENT_TREE_RECONCILED = 4;
+/** Writing is finished. */
+export const KEVENT_TREE_CLOSED = 8;
+/** Something else took the place of what had this name. */
+export const KEVENT_TREE_REPLACED = 0x10;
+/** It went because a directory above it went. */
+export const KEVENT_TREE_IMPLIED = 0x20;
+/** It was there at the start. */
+export const KEVENT_TREE_INITIAL = 0x40;
+/** The two names of a RENAME changed places. */
+export const KEVENT_TREE_EXCHANGED = 0x80;
+/** `inode`, `size` and `mtime_ns` are what lstat(2) said just now. */
+export const KEVENT_TREE_SEEN = 0x100;
+
+/** Remember the files, so that nothing is lost when events are. */
+export const KEVENT_TREE_SNAPSHOT = 1;
+/** Tell of what is there at the start. */
+export const KEVENT_TREE_TELL_INITIAL = 2;
+/** Go through symbolic links. */
+export const KEVENT_TREE_FOLLOW = 4;
+/** Tell each change by itself. */
+export const KEVENT_TREE_RAW = 8;
+/** Compare from time to time instead of waiting for events. */
+export const KEVENT_TREE_POLL = 0x10;
+/** Ask for each directory. */
+export const KEVENT_TREE_ASKING = 0x20;
+/** The root may come later. */
+export const KEVENT_TREE_WAIT = 0x40;
+
 export const ABI_VERSION = 1;
 export const RING_ENTRIES_MAX = 1048576;
 /** `ret_data` of an inode event without a name. */
@@ -231,6 +288,31 @@ export const USER_CONTROL_CMD = 0;
 export const USER_CONTROL_NUM = 4;
 export const USER_CONTROL_TIMEOUT = 8;
 export const USER_CONTROL_RECORDS = 16;
+export const TREE_PARAMS_BYTES = 20;
+export const TREE_PARAMS_SIZE = 0;
+export const TREE_PARAMS_FLAGS = 4;
+export const TREE_PARAMS_DEPTH = 8;
+export const TREE_PARAMS_WINDOW_MS = 12;
+export const TREE_PARAMS_POLL_MS = 16;
+export const TREE_RECORD_HEADER_BYTES = 56;
+export const TREE_RECORD_BYTES = 0;
+export const TREE_RECORD_TREE = 4;
+export const TREE_RECORD_KIND = 8;
+export const TREE_RECORD_FLAGS = 12;
+export const TREE_RECORD_INODE_0 = 16;
+export const TREE_RECORD_INODE_1 = 20;
+export const TREE_RECORD_SIZE_0 = 24;
+export const TREE_RECORD_SIZE_1 = 28;
+export const TREE_RECORD_MTIME_NS_0 = 32;
+export const TREE_RECORD_MTIME_NS_1 = 36;
+export const TREE_RECORD_NODE = 40;
+export const TREE_RECORD_ERROR_NUMBER = 44;
+export const TREE_RECORD_PATH_BYTES = 48;
+export const TREE_RECORD_OLD_BYTES = 52;
+export const TREE_ANSWER_BYTES = 12;
+export const TREE_ANSWER_TREE = 0;
+export const TREE_ANSWER_NODE = 4;
+export const TREE_ANSWER_WATCH = 8;
 
 /** Every error that crosses the border: number, name, what it means and what to do. */
 export const ERRORS = [
@@ -259,6 +341,7 @@ export const ERRORS = [
   { number: 40, name: "ELOOP", message: "too many symbolic links" },
   { number: 75, name: "EOVERFLOW", message: "value too large" },
   { number: 88, name: "ENOTSOCK", message: "not a socket" },
+  { number: 90, name: "EMSGSIZE", message: "the buffer is too small for what comes next: give a larger one" },
   { number: 95, name: "ENOTSUP", message: "this type of event is unknown to this build" },
   { number: 97, name: "EAFNOSUPPORT", message: "this system has no such kind of address (IPv6 switched off?)" },
   { number: 98, name: "EADDRINUSE", message: "address already in use" },
@@ -272,6 +355,7 @@ export const ERRORS = [
   { number: 111, name: "ECONNREFUSED", message: "connection refused" },
   { number: 113, name: "EHOSTUNREACH", message: "no route to that host" },
   { number: 115, name: "EINPROGRESS", message: "in progress: wait until writable" },
+  { number: 116, name: "ESTALE", message: "the file system lost it: open it again" },
   { number: 125, name: "ECANCELED", message: "cancelled" },
 ] as const;
 
@@ -301,4 +385,12 @@ export const SYMBOLS = {
   kevent_sock_write: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
   kevent_sock_shutdown: { parameters: ["i32"], result: "i32" },
   kevent_sock_close: { parameters: ["i32"], result: "i32" },
+  kevent_forest_open: { parameters: [], result: "i32" },
+  kevent_forest_close: { parameters: ["i32"], result: "i32" },
+  kevent_forest_read: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
+  kevent_tree_add: { parameters: ["i32", "buffer", "buffer", "u32"], result: "i32" },
+  kevent_tree_remove: { parameters: ["i32", "u32"], result: "i32" },
+  kevent_tree_scan: { parameters: ["i32", "u32"], result: "i32" },
+  kevent_tree_answer: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  kevent_tree_info: { parameters: ["i32", "u32", "buffer", "u32"], result: "i32" },
 } as const;

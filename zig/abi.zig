@@ -373,8 +373,117 @@ pub const Simulate = struct {
     pub const KEVENT_SIMULATE_SET_WALL: u32 = 4;
 };
 
+/// What a tree tells: `kind` of a `TreeRecord`.
+pub const Tree = struct {
+    /// The first look at the tree is done.
+    pub const KEVENT_TREE_READY: u32 = 1;
+    /// A name came.
+    pub const KEVENT_TREE_CREATE: u32 = 2;
+    /// What a file holds changed.
+    pub const KEVENT_TREE_MODIFY: u32 = 3;
+    /// Its mode, owner, times or number of links changed.
+    pub const KEVENT_TREE_ATTRIBUTE: u32 = 4;
+    /// Who had it open for writing closed it. Only of a RAW tree; else a flag of the others.
+    pub const KEVENT_TREE_CLOSE: u32 = 5;
+    /// A name went.
+    pub const KEVENT_TREE_REMOVE: u32 = 6;
+    /// A name became another one, in place of whatever had that.
+    pub const KEVENT_TREE_RENAME: u32 = 7;
+    /// Events were lost. What they were is told as RECONCILED ones.
+    pub const KEVENT_TREE_OVERFLOW: u32 = 8;
+    /// A directory cannot be watched for want of something: it is looked at from time to time. errno in
+    /// `error_number`, the limit in `size`, how many of these are in use here in `inode`.
+    pub const KEVENT_TREE_LIMIT: u32 = 9;
+    /// A directory cannot be read; errno in `error_number`.
+    pub const KEVENT_TREE_ERROR: u32 = 10;
+    /// Shall this directory be watched? See `kevent_tree_answer`.
+    pub const KEVENT_TREE_ASK: u32 = 11;
+};
+
+/// `flags` of a `TreeRecord`.
+pub const TreeFlag = struct {
+    /// It is a directory.
+    pub const KEVENT_TREE_DIRECTORY: u32 = 1 << 0;
+    /// It is a symbolic link.
+    pub const KEVENT_TREE_SYMLINK: u32 = 1 << 1;
+    /// Found by comparing, not told by the kernel.
+    pub const KEVENT_TREE_RECONCILED: u32 = 1 << 2;
+    /// Writing is finished.
+    pub const KEVENT_TREE_CLOSED: u32 = 1 << 3;
+    /// Something else took the place of what had this name.
+    pub const KEVENT_TREE_REPLACED: u32 = 1 << 4;
+    /// It went because a directory above it went.
+    pub const KEVENT_TREE_IMPLIED: u32 = 1 << 5;
+    /// It was there at the start.
+    pub const KEVENT_TREE_INITIAL: u32 = 1 << 6;
+    /// The two names of a RENAME changed places.
+    pub const KEVENT_TREE_EXCHANGED: u32 = 1 << 7;
+    /// `inode`, `size` and `mtime_ns` are what lstat(2) said just now.
+    pub const KEVENT_TREE_SEEN: u32 = 1 << 8;
+};
+
+/// `flags` of `TreeParams`.
+pub const TreeOption = struct {
+    /// Remember the files, so that nothing is lost when events are.
+    pub const KEVENT_TREE_SNAPSHOT: u32 = 1 << 0;
+    /// Tell of what is there at the start.
+    pub const KEVENT_TREE_TELL_INITIAL: u32 = 1 << 1;
+    /// Go through symbolic links.
+    pub const KEVENT_TREE_FOLLOW: u32 = 1 << 2;
+    /// Tell each change by itself.
+    pub const KEVENT_TREE_RAW: u32 = 1 << 3;
+    /// Compare from time to time instead of waiting for events.
+    pub const KEVENT_TREE_POLL: u32 = 1 << 4;
+    /// Ask for each directory.
+    pub const KEVENT_TREE_ASKING: u32 = 1 << 5;
+    /// The root may come later.
+    pub const KEVENT_TREE_WAIT: u32 = 1 << 6;
+};
+
+/// How a tree is watched.
+pub const TreeParams = extern struct {
+    size: u32,
+    flags: u32,
+    /// Levels below the root whose content is watched; 0 is the root alone.
+    depth: u32,
+    /// How long changes of a file are held for others to join them.
+    window_ms: u32,
+    /// How often a polled tree is looked at.
+    poll_ms: u32,
+};
+
+/// One event of a tree. `path_bytes` of the path, relative to the root, follow, then `old_bytes` of the old path.
+pub const TreeRecord = extern struct {
+    /// All of it, a multiple of 8.
+    bytes: u32,
+    tree: u32,
+    kind: u32,
+    flags: u32,
+    inode: u64,
+    size: u64,
+    mtime_ns: i64,
+    /// Names the directory of an ASK.
+    node: u32,
+    error_number: i32,
+    path_bytes: u32,
+    old_bytes: u32,
+};
+
+/// An answer to an ASK.
+pub const TreeAnswer = extern struct {
+    tree: u32,
+    node: u32,
+    /// 1: watch it, 0: leave it out.
+    watch: u32,
+};
+
 /// The groups `bindings.zig` prints as plain constants.
 pub const groups = .{
-    Type,  Command, Request, Return,  Flags, Turn,    Socket, Poll,
-    Timer, Inode,   Signal,  Process, User,  Backend, Clock,  Simulate,
+    Type,  Command,  Request,    Return,  Flags, Turn,    Socket, Poll,
+    Timer, Inode,    Signal,     Process, User,  Backend, Clock,  Simulate,
+    Tree,  TreeFlag, TreeOption,
 };
+
+comptime {
+    if (@sizeOf(TreeRecord) != 56) @compileError("TreeRecord");
+}

@@ -86,6 +86,12 @@ fn printNumbers(out: *std.Io.Writer) !void {
     try printOffsets(out, abi.Params, "PARAMS");
     try printOffsets(out, abi.UserControl, "USER_CONTROL");
     try printConstant(out, "USER_CONTROL_RECORDS", abi.user_control_records);
+    try printConstant(out, "TREE_PARAMS_BYTES", @sizeOf(abi.TreeParams));
+    try printOffsets(out, abi.TreeParams, "TREE_PARAMS");
+    try printConstant(out, "TREE_RECORD_HEADER_BYTES", @sizeOf(abi.TreeRecord));
+    try printOffsets(out, abi.TreeRecord, "TREE_RECORD");
+    try printConstant(out, "TREE_ANSWER_BYTES", @sizeOf(abi.TreeAnswer));
+    try printOffsets(out, abi.TreeAnswer, "TREE_ANSWER");
     try out.writeByte('\n');
 }
 

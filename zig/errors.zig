@@ -36,6 +36,7 @@ pub const list = [_]Entry{
     .{ .number = 40, .name = "ELOOP", .message = "too many symbolic links" },
     .{ .number = 75, .name = "EOVERFLOW", .message = "value too large" },
     .{ .number = 88, .name = "ENOTSOCK", .message = "not a socket" },
+    .{ .number = 90, .name = "EMSGSIZE", .message = "the buffer is too small for what comes next: give a larger one" },
     .{ .number = 95, .name = "ENOTSUP", .message = "this type of event is unknown to this build" },
     .{ .number = 97, .name = "EAFNOSUPPORT", .message = "this system has no such kind of address (IPv6 switched off?)" },
     .{ .number = 98, .name = "EADDRINUSE", .message = "address already in use" },
@@ -49,6 +50,7 @@ pub const list = [_]Entry{
     .{ .number = 111, .name = "ECONNREFUSED", .message = "connection refused" },
     .{ .number = 113, .name = "EHOSTUNREACH", .message = "no route to that host" },
     .{ .number = 115, .name = "EINPROGRESS", .message = "in progress: wait until writable" },
+    .{ .number = 116, .name = "ESTALE", .message = "the file system lost it: open it again" },
     .{ .number = 125, .name = "ECANCELED", .message = "cancelled" },
 };
 
@@ -79,6 +81,7 @@ pub const Error = error{
     LOOP,
     OVERFLOW,
     NOTSOCK,
+    MSGSIZE,
     NOTSUP,
     AFNOSUPPORT,
     ADDRINUSE,
@@ -92,6 +95,7 @@ pub const Error = error{
     CONNREFUSED,
     HOSTUNREACH,
     INPROGRESS,
+    STALE,
     CANCELED,
 };
 

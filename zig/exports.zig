@@ -19,6 +19,9 @@ const inode = @import("source/inode.zig");
 const simulated = @import("backend/simulated.zig");
 const info = @import("info.zig");
 const sockets = @import("sockets.zig");
+const Forest = @import("tree/forest.zig").Forest;
+const forests = @import("tree/forests.zig");
+const roots = @import("tree/root.zig");
 
 /// More records than this in one call is a mistaken length, such as a negative number. S2-21.
 const records_most: u32 = 1 << 24;
@@ -439,4 +442,105 @@ pub export fn kevent_sock_shutdown(fd: i32) callconv(.c) i32 {
 pub export fn kevent_sock_close(fd: i32) callconv(.c) i32 {
     sockets.close(fd) catch |err| return negative(err);
     return 0;
+}
+
+// --- watched trees ---------------------------------------------------------------------------
+
+/// A forest: all watched trees of a loop. Its descriptor is readable when `kevent_forest_read` has
+/// something to do.
+pub export fn kevent_forest_open() callconv(.c) i32 {
+    return forestOpen() catch |err| negative(err);
+}
+
+fn forestOpen() Error!i32 {
+    try registry.bind();
+    const forest = try Forest.create();
+    forests.insert(forest);
+    return forest.fd;
+}
+
+/// Ends a forest with all its trees.
+pub export fn kevent_forest_close(fd: i32) callconv(.c) i32 {
+    return forestClose(fd) catch |err| negative(err);
+}
+
+fn forestClose(fd: i32) Error!i32 {
+    const forest = try forests.enter(fd);
+    forests.leave(forest);
+    forests.close(forest);
+    return 0;
+}
+
+/// Works for about so long, then gives whole `TreeRecord`s. Their bytes; EMSGSIZE when not even one fits.
+pub export fn kevent_forest_read(fd: i32, buf: ?[*]u8, len: u32, budget_us: u32) callconv(.c) i32 {
+    return forestRead(fd, buf, len, budget_us) catch |err| negative(err);
+}
+
+fn forestRead(fd: i32, buf: ?[*]u8, len: u32, budget_us: u32) Error!i32 {
+    const memory = buf orelse return error.FAULT;
+    const forest = try forests.enter(fd);
+    defer forests.leave(forest);
+    return @intCast(try forest.read(memory[0..@min(len, chunk_most)], @as(u64, budget_us) * std.time.ns_per_us));
+}
+
+/// Watches a directory with all that is in it, or one file. The number of the tree.
+pub export fn kevent_tree_add(fd: i32, params: ?*const abi.TreeParams, path: ?[*]const u8, path_len: u32) callconv(.c) i32 {
+    return treeAdd(fd, params, path, path_len) catch |err| negative(err);
+}
+
+fn treeAdd(fd: i32, params: ?*const abi.TreeParams, path: ?[*]const u8, path_len: u32) Error!i32 {
+    const given = (params orelse return error.FAULT).*;
+    const bytes = (path orelse return error.FAULT)[0..path_len];
+    const forest = try forests.enter(fd);
+    defer forests.leave(forest);
+    return @intCast(try roots.add(forest, &given, bytes));
+}
+
+/// Ends a tree: nothing more is told of it.
+pub export fn kevent_tree_remove(fd: i32, tree: u32) callconv(.c) i32 {
+    return treeRemove(fd, tree) catch |err| negative(err);
+}
+
+fn treeRemove(fd: i32, tree: u32) Error!i32 {
+    const forest = try forests.enter(fd);
+    defer forests.leave(forest);
+    try forest.removeTree(try forest.treeOf(tree));
+    return 0;
+}
+
+/// Does the first look at a tree at once. 1: it is done, 0: script must answer first.
+pub export fn kevent_tree_scan(fd: i32, tree: u32) callconv(.c) i32 {
+    return treeScan(fd, tree) catch |err| negative(err);
+}
+
+fn treeScan(fd: i32, tree: u32) Error!i32 {
+    const forest = try forests.enter(fd);
+    defer forests.leave(forest);
+    return @intFromBool(try forest.scanNow(try forest.treeOf(tree)));
+}
+
+/// Answers what was asked. The number of answers that came in time.
+pub export fn kevent_tree_answer(fd: i32, answers: ?[*]const abi.TreeAnswer, count: u32) callconv(.c) i32 {
+    return treeAnswer(fd, answers, count) catch |err| negative(err);
+}
+
+fn treeAnswer(fd: i32, answers: ?[*]const abi.TreeAnswer, count: u32) Error!i32 {
+    if (count > records_most) return error.INVAL;
+    const given = (answers orelse return error.FAULT)[0..count];
+    if (@intFromPtr(given.ptr) % @alignOf(abi.TreeAnswer) != 0) return error.INVAL;
+    const forest = try forests.enter(fd);
+    defer forests.leave(forest);
+    return @intCast(try forest.answer(given));
+}
+
+/// JSON about a tree. The length; if more than `len`, nothing was written.
+pub export fn kevent_tree_info(fd: i32, tree: u32, buf: ?[*]u8, len: u32) callconv(.c) i32 {
+    return treeInfo(fd, tree, buf, len) catch |err| negative(err);
+}
+
+fn treeInfo(fd: i32, tree: u32, buf: ?[*]u8, len: u32) Error!i32 {
+    const buffer: []u8 = if (buf) |memory| memory[0..len] else &.{};
+    const forest = try forests.enter(fd);
+    defer forests.leave(forest);
+    return info.ofTree(forest, try forest.treeOf(tree), buffer);
 }

@@ -5,6 +5,9 @@ const abi = @import("abi.zig");
 const Error = @import("errors.zig").Error;
 const Queue = @import("queue.zig").Queue;
 const sources = @import("source.zig");
+const forests = @import("tree/forest.zig");
+const Forest = forests.Forest;
+const Tree = forests.Tree;
 
 pub fn ofLibrary(buffer: []u8) Error!i32 {
     var text: Text = .{ .buffer = buffer };
@@ -47,6 +50,19 @@ pub fn ofQueue(queue: *Queue, buffer: []u8) Error!i32 {
         text.print("{s}\"{s}\":{d}", .{ if (n == 0) "" else ",", name, @field(queue.counters, name) });
     }
     text.print("}}}}", .{});
+    return text.length();
+}
+
+pub fn ofTree(forest: *const Forest, tree: *const Tree, buffer: []u8) i32 {
+    var text: Text = .{ .buffer = buffer };
+    const mode = if (tree.polled) "polling" else if (tree.deaf > 0) "mixed" else "inotify";
+    text.print("{{\"mode\":\"{s}\",\"reason\":\"{t}\",\"ready\":{},\"directories\":{d}", .{
+        mode, tree.reason, tree.ready, tree.directories,
+    });
+    // The snapshot is that of all trees of the loop.
+    text.print(",\"nodes\":{d},\"bytes\":{d},\"overflows\":{d}}}", .{
+        forest.nodes.pool.count, forest.bytes(), tree.overflows,
+    });
     return text.length();
 }
 

@@ -8,6 +8,7 @@ const pools = @import("pool.zig");
 const Queue = @import("queue.zig").Queue;
 const wake = @import("wake.zig");
 const sockets = @import("sockets.zig");
+const forests = @import("tree/forests.zig");
 
 /// Descriptor numbers above this cannot be queues; by default the kernel gives none above 2^20.
 const descriptors_most = 1 << 22;
@@ -21,15 +22,26 @@ pub fn insert(queue: *Queue) Error!void {
     lock.lock();
     defer lock.unlock();
     if (table == null) table = try .init(descriptors_most);
+    const fd: u32 = @intCast(queue.backend.descriptor());
+    try table.?.reach(fd);
+    try bindLocked();
+    table.?.items[fd] = queue;
+}
+
+/// What this thread makes goes when it ends.
+pub fn bind() Error!void {
+    lock.lock();
+    defer lock.unlock();
+    try bindLocked();
+}
+
+fn bindLocked() Error!void {
     if (slot == null) {
         sys.stayLoaded();
         slot = try .create(threadEnded);
     }
-    const fd: u32 = @intCast(queue.backend.descriptor());
-    try table.?.reach(fd);
     // Any value makes the destructor run.
-    try slot.?.set(queue);
-    table.?.items[fd] = queue;
+    try slot.?.set(&slot);
 }
 
 /// The queue of a descriptor, with a reference that `release` gives back.
@@ -72,6 +84,7 @@ fn threadEnded(_: ?*anyopaque) callconv(.c) void {
         close(queue) catch {};
         release(queue);
     }
+    forests.threadEnded();
     sockets.threadEnded();
 }
 

@@ -29,7 +29,10 @@ test {
     _ = @import("source/signal_test.zig");
     _ = @import("storage.zig");
     _ = @import("sync.zig");
+    _ = @import("sys/directory.zig");
     _ = @import("sys/process.zig");
+    _ = @import("tree/nodes.zig");
+    _ = @import("tree/output.zig");
     _ = @import("wait.zig");
     _ = @import("wait_test.zig");
     _ = @import("wake.zig");

@@ -74,6 +74,8 @@ comptime {
 }
 
 pub const watches_most = 1 << 22;
+/// What one watched inode with one subscriber takes.
+pub const watch_bytes = @sizeOf(Watch) + @sizeOf(Subscriber) + @sizeOf(u32);
 /// Watch numbers count up, so neighbours are in neighbouring buckets and only the parts of this table
 /// that are in use take memory.
 const buckets = 1 << 20;

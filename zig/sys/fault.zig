@@ -30,12 +30,14 @@ pub const Call = enum {
     clone,
     accept,
     socket,
+    openat,
+    getdents,
 };
 
 /// Whether calls of this kind give a descriptor, or nothing that could be taken for one.
 pub fn opens(call: Call) bool {
     return switch (call) {
-        .eventfd, .timerfd, .epoll_create, .io_uring_setup => true,
+        .eventfd, .timerfd, .epoll_create, .io_uring_setup, .openat => true,
         else => false,
     };
 }

@@ -1,0 +1,422 @@
+//! From what inotify(7) says to what happened in a tree, in the order of the kernel.
+
+const std = @import("std");
+const abi = @import("../abi.zig");
+const pools = @import("../pool.zig");
+const none = pools.none;
+const Entry = @import("../inotify/inbox.zig").Entry;
+const nodes_file = @import("nodes.zig");
+const forests = @import("forest.zig");
+const Forest = forests.Forest;
+const Tree = forests.Tree;
+const held = @import("held.zig");
+const output = @import("output.zig");
+const Place = output.Place;
+const roots = @import("root.zig");
+const scan = @import("scan.zig");
+
+const Kind = abi.Inode;
+
+/// How long the other half of a rename is waited for, from when the first was read. The kernel queues them
+/// one right after the other.
+const part_us = 500;
+/// How far behind the first half the other is looked for: what other processors put in between.
+const apart_most = 256;
+
+/// The first half of a rename.
+pub const Parted = struct {
+    directory: u32,
+    serial: u32,
+    cookie: u32,
+    is_directory: bool,
+    stamp_us: u32,
+    length: u8,
+    bytes: [nodes_file.name_most]u8,
+
+    fn of(entry: *const Entry, is_directory: bool) Parted {
+        var parted: Parted = .{
+            .directory = entry.owner_token,
+            .serial = entry.generation,
+            .cookie = entry.cookie,
+            .is_directory = is_directory,
+            .stamp_us = entry.stamp_us,
+            .length = @intCast(entry.name_len),
+            .bytes = undefined,
+        };
+        @memcpy(parted.bytes[0..parted.length], entry.name());
+        return parted;
+    }
+
+    fn name(parted: *const Parted) []const u8 {
+        return parted.bytes[0..parted.length];
+    }
+
+    pub fn leftNs(parted: *const Parted, now_ns: u64) u64 {
+        const now_us: u32 = @truncate(now_ns / std.time.ns_per_us);
+        const passed = now_us -% parted.stamp_us;
+        // The clock of this call is a little older than what it read.
+        if (passed > 1 << 31) return part_us * std.time.ns_per_us;
+        return (part_us -| passed) * std.time.ns_per_us;
+    }
+};
+
+pub const Next = enum { done, waits, none };
+
+/// Take the next event.
+pub fn next(forest: *Forest) Next {
+    forest.inbox.takeOver();
+    if (forest.parted != null) return nextParted(forest);
+    const entry = forest.inbox.peek() orelse return .none;
+    if (take(forest, entry) == .again) return .done;
+    forest.inbox.eat(entry);
+    return .done;
+}
+
+fn nextParted(forest: *Forest) Next {
+    const parted = &forest.parted.?;
+    var entry = forest.inbox.peek();
+    for (0..apart_most) |_| {
+        const candidate = entry orelse break;
+        if (isOther(forest, parted, candidate)) return join(forest, candidate);
+        entry = forest.inbox.after(candidate);
+    }
+    if (entry == null and parted.leftNs(forest.now_ns) > 0) return .waits;
+    // Its other half is in no directory of this tree.
+    const gone = parted.*;
+    forest.parted = null;
+    _ = forest.nodes.directory(gone.directory, gone.serial) orelse return .done;
+    left(forest, gone.directory, gone.name(), gone.is_directory);
+    return .done;
+}
+
+fn isOther(forest: *const Forest, parted: *const Parted, entry: *const Entry) bool {
+    if (entry.mask & Kind.KEVENT_INODE_MOVED_TO == 0 or entry.cookie != parted.cookie) return false;
+    if (forest.nodes.directory(parted.directory, parted.serial) == null) return false;
+    const to = forest.nodes.directory(entry.owner_token, entry.generation) orelse return false;
+    return to.tree == forest.nodes.at(parted.directory).tree;
+}
+
+fn join(forest: *Forest, entry: *const Entry) Next {
+    const parted = forest.parted.?;
+    forest.parted = null;
+    const rename: Rename = .{
+        .from = .{ .parent = parted.directory, .name = parted.name() },
+        .to = .{ .parent = entry.owner_token, .name = entry.name() },
+        .is_directory = parted.is_directory,
+    };
+    if (renamed(forest, &rename, entry)) consume(entry);
+    return .done;
+}
+
+/// Not to be taken when its turn comes.
+fn consume(entry: *const Entry) void {
+    @constCast(entry).mask = 0;
+}
+
+const Taken = enum { done, again };
+
+fn take(forest: *Forest, entry: *const Entry) Taken {
+    if (entry.owner_token == none) {
+        for (forest.trees.items[0..forest.trees_used]) |*tree| forest.lost(tree);
+        return .done;
+    }
+    if (roots.isAnchor(entry.owner_token)) {
+        roots.stirred(forest, entry);
+        return .done;
+    }
+    const index = entry.owner_token;
+    _ = forest.nodes.directory(index, entry.generation) orelse return .done;
+    const tree = forest.treeAt(index);
+    if (!tree.live) return .done;
+    if (entry.mask & Kind.KEVENT_INODE_IGNORED != 0) return deafened(forest, index);
+    const name = entry.name();
+    if (name.len == 0) return itself(forest, index, entry.mask);
+    if (tree.alone and !std.mem.eql(u8, name, tree.fileName())) return .done;
+    return inside(forest, index, name, entry);
+}
+
+/// The kernel has dropped the watch: the directory is gone, of which its parent tells, or its file system is.
+fn deafened(forest: *Forest, index: u32) Taken {
+    forest.unwatch(index);
+    if (forest.nodes.at(index).parent == none) roots.check(forest, forest.treeAt(index)) else scan.again(forest, index);
+    return .done;
+}
+
+fn itself(forest: *Forest, index: u32, mask: u32) Taken {
+    if (forest.nodes.at(index).parent != none) return .done;
+    const tree = forest.treeAt(index);
+    if (mask & (Kind.KEVENT_INODE_REMOVE_SELF | Kind.KEVENT_INODE_MOVE_SELF) != 0) {
+        roots.check(forest, tree);
+    } else if (mask & Kind.KEVENT_INODE_ATTRIB != 0 and !tree.alone) {
+        forest.tellNode(.{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_ATTRIBUTE }, index);
+    }
+    return .done;
+}
+
+fn inside(forest: *Forest, directory: u32, name: []const u8, entry: *const Entry) Taken {
+    const mask = entry.mask;
+    const is_directory = isDirectory(forest, directory, name, mask);
+    if (mask & Kind.KEVENT_INODE_MOVED_FROM != 0) {
+        forest.parted = .of(entry, is_directory);
+    } else if (mask & Kind.KEVENT_INODE_REMOVE != 0) {
+        left(forest, directory, name, is_directory);
+    } else if (mask & (Kind.KEVENT_INODE_CREATE | Kind.KEVENT_INODE_MOVED_TO) != 0) {
+        return came(forest, directory, name, is_directory, mask & Kind.KEVENT_INODE_MOVED_TO != 0);
+    } else if (mask & Kind.KEVENT_INODE_CLOSE_WRITE != 0) {
+        changed(forest, directory, name, is_directory, .closed);
+    } else if (mask & Kind.KEVENT_INODE_MODIFY != 0) {
+        changed(forest, directory, name, is_directory, .modified);
+    } else if (mask & Kind.KEVENT_INODE_ATTRIB != 0) {
+        changed(forest, directory, name, is_directory, .attributed);
+    }
+    return .done;
+}
+
+/// Where links are gone through, one to a directory is a directory, which the kernel does not know.
+fn isDirectory(forest: *Forest, parent: u32, name: []const u8, mask: u32) bool {
+    if (mask & Kind.KEVENT_INODE_DIRECTORY != 0) return true;
+    const tree = forest.treeAt(parent);
+    if (!tree.has(abi.TreeOption.KEVENT_TREE_FOLLOW)) return false;
+    const goes = mask & (Kind.KEVENT_INODE_MOVED_FROM | Kind.KEVENT_INODE_REMOVE) != 0;
+    if (goes) return if (forest.nodes.find(parent, name)) |known| forest.nodes.at(known).isDirectory() else false;
+    const comes = mask & (Kind.KEVENT_INODE_MOVED_TO | Kind.KEVENT_INODE_CREATE) != 0;
+    return comes and scan.leadsToDirectory(forest, tree, .{ .parent = parent, .name = name });
+}
+
+// --- a name comes ----------------------------------------------------------------------------
+
+/// CREATE, or MOVED_TO from elsewhere (`whole`: nobody is still writing it).
+fn came(forest: *Forest, directory: u32, name: []const u8, is_directory: bool, whole: bool) Taken {
+    const known = forest.nodes.find(directory, name) orelse {
+        if (is_directory) scan.addDirectory(forest, directory, name) else addFile(forest, directory, name, whole);
+        return .done;
+    };
+    if (forest.nodes.at(known).isDirectory() != is_directory) {
+        forest.fell(known, 0);
+        return .again;
+    }
+    const before = forest.nodes.at(known).inode;
+    const stat = forest.look(forest.treeAt(known), .of(&forest.nodes, known)) catch null;
+    // A look at the directory has found it already.
+    if (stat) |now| if (now.inode == before and !forest.nodes.at(known).flags.gone) return .done;
+    if (is_directory) scan.again(forest, known) else replaced(forest, known, whole);
+    return .done;
+}
+
+fn addFile(forest: *Forest, directory: u32, name: []const u8, whole: bool) void {
+    const index = forest.nodes.insert(forest.nodes.at(directory).tree, directory, name, .file) catch {
+        return forest.lost(forest.treeAt(directory));
+    };
+    held.hold(forest, index, .created);
+    if (whole) held.flush(forest, index, true);
+}
+
+/// Something else has its name now.
+fn replaced(forest: *Forest, index: u32, whole: bool) void {
+    const node = forest.nodes.at(index);
+    if (!node.flags.gone) held.flush(forest, index, false);
+    node.flags.gone = false;
+    node.flags.replaced = true;
+    held.hold(forest, index, .modified);
+    if (whole) held.flush(forest, index, true);
+}
+
+// --- a file changes --------------------------------------------------------------------------
+
+const Change = enum { modified, attributed, closed };
+
+fn changed(forest: *Forest, directory: u32, name: []const u8, is_directory: bool, change: Change) void {
+    if (is_directory) return changedDirectory(forest, directory, name);
+    const index = forest.nodes.find(directory, name) orelse meet(forest, directory, name) orelse return;
+    const node = forest.nodes.at(index);
+    if (node.isDirectory() or node.flags.gone) return;
+    if (isOld(forest, index)) return;
+    switch (change) {
+        .modified => held.hold(forest, index, .modified),
+        .attributed => held.hold(forest, index, .attributed),
+        .closed => closed(forest, index),
+    }
+}
+
+/// A file that nobody remembered, if it is there.
+fn meet(forest: *Forest, directory: u32, name: []const u8) ?u32 {
+    const tree = forest.treeAt(directory);
+    _ = forest.look(tree, .{ .parent = directory, .name = name }) catch return null;
+    return forest.nodes.insert(forest.nodes.at(directory).tree, directory, name, .file) catch {
+        forest.lost(tree);
+        return null;
+    };
+}
+
+/// The event is from before a look at the directory, which has seen and told all.
+fn isOld(forest: *Forest, index: u32) bool {
+    const node = forest.nodes.at(index);
+    if (!node.flags.found) return false;
+    const looked = forest.nodes.at(node.parent).of.directory.looked;
+    const age: i32 = @bitCast(@as(u32, @truncate(forest.inbox.eaten)) -% looked);
+    if (age >= 0) {
+        node.flags.found = false;
+        return false;
+    }
+    const stat = forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch return true;
+    return stat.inode == node.inode and stat.size == node.of.file.size and stat.mtime_ns == node.of.file.mtime_ns;
+}
+
+fn closed(forest: *Forest, index: u32) void {
+    const node = forest.nodes.at(index);
+    const tree = forest.treeAt(index);
+    if (node.flags.held()) return held.flush(forest, index, true);
+    if (tree.has(abi.TreeOption.KEVENT_TREE_RAW)) {
+        var saying: output.Saying = .{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_CLOSE };
+        if (held.see(forest, index)) |stat| saying.see(stat);
+        return forest.tellNode(saying, index);
+    }
+    if (!node.flags.writing) return;
+    node.flags.modified = true;
+    held.flush(forest, index, true);
+}
+
+/// The mode of a directory: it may be readable now.
+fn changedDirectory(forest: *Forest, directory: u32, name: []const u8) void {
+    const index = forest.nodes.find(directory, name) orelse return;
+    const node = forest.nodes.at(index);
+    if (!node.isDirectory() or node.flags.ignored or node.flags.asked) return;
+    var saying: output.Saying = .{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_ATTRIBUTE };
+    if (forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch null) |stat| saying.see(stat);
+    forest.tellNode(saying, index);
+    if (node.of.directory.subscriber == none and !forest.treeAt(index).polled) scan.again(forest, index);
+}
+
+// --- a name goes -----------------------------------------------------------------------------
+
+fn left(forest: *Forest, directory: u32, name: []const u8, is_directory: bool) void {
+    const tree = forest.treeAt(directory);
+    const index = forest.nodes.find(directory, name) orelse {
+        if (is_directory or tree.remembersFiles()) return;
+        return forest.tell(tree, .{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_REMOVE }, .{ .parent = directory, .name = name });
+    };
+    // It is another one by now, and that has its own event.
+    if (forest.nodes.at(index).isDirectory() != is_directory) return;
+    if (is_directory) {
+        held.flushAll(forest);
+        return forest.fell(index, 0);
+    }
+    held.flush(forest, index, false);
+    if (tree.alone) return held.hold(forest, index, .gone);
+    forest.tellNode(.{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_REMOVE }, index);
+    forest.drop(index);
+}
+
+// --- a name becomes another one --------------------------------------------------------------
+
+const Rename = struct { from: Place, to: Place, is_directory: bool };
+
+/// False: the other half is still to be taken by itself.
+fn renamed(forest: *Forest, rename: *const Rename, entry: *const Entry) bool {
+    const tree = forest.treeAt(rename.from.parent);
+    if (tree.alone) return renamedAlone(forest, tree, rename);
+    const index = forest.nodes.find(rename.from.parent, rename.from.name) orelse blk: {
+        // Without a snapshot nobody knew it; with one, a look has taken it for gone.
+        if (tree.remembersFiles() or rename.is_directory) return false;
+        break :blk forest.nodes.insert(forest.nodes.at(rename.from.parent).tree, rename.from.parent, rename.from.name, .file) catch {
+            forest.lost(tree);
+            return true;
+        };
+    };
+    const unlike = forest.nodes.at(index).isDirectory() != rename.is_directory;
+    if (unlike or isAskedAnew(tree, rename)) {
+        left(forest, rename.from.parent, rename.from.name, rename.is_directory);
+        return false;
+    }
+    // A directory that lies in itself cannot be: what is known is not what was.
+    if (forest.nodes.isWithin(rename.to.parent, index)) {
+        forest.lost(tree);
+        return true;
+    }
+    if (rename.is_directory) held.flushAll(forest) else held.flush(forest, index, false);
+    if (isExchange(forest, rename, index, entry)) exchange(forest, rename, index) else move(forest, rename, index);
+    return true;
+}
+
+/// Where a directory is decides whether it is watched.
+fn isAskedAnew(tree: *const Tree, rename: *const Rename) bool {
+    return rename.is_directory and (tree.has(abi.TreeOption.KEVENT_TREE_ASKING) or tree.depth != std.math.maxInt(u32));
+}
+
+/// Only what has the name of the file counts.
+fn renamedAlone(forest: *Forest, tree: *const Tree, rename: *const Rename) bool {
+    if (std.mem.eql(u8, rename.from.name, tree.fileName())) left(forest, rename.from.parent, rename.from.name, rename.is_directory);
+    return false;
+}
+
+fn move(forest: *Forest, rename: *const Rename, index: u32) void {
+    const tree = forest.treeAt(index);
+    var saying: output.Saying = .{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_RENAME, .old = oldPath(forest, rename.from) };
+    if (forest.nodes.find(rename.to.parent, rename.to.name)) |other| {
+        saying.flags |= abi.TreeFlag.KEVENT_TREE_REPLACED;
+        held.flush(forest, other, false);
+        forest.fellNow(other);
+    }
+    forest.nodes.move(index, rename.to.parent, rename.to.name) catch return forest.lost(tree);
+    forest.nodes.at(index).flags.found = false;
+    verify(forest, index, &saying);
+    forest.tellNode(saying, index);
+}
+
+fn oldPath(forest: *Forest, place: Place) []const u8 {
+    const length = output.lengthOf(&forest.nodes, place);
+    if (length > forest.old_path.len) return "";
+    output.write(&forest.nodes, place, forest.old_path[0..length]);
+    return forest.old_path[0..length];
+}
+
+/// What has the new name may be another directory than the one that was watched under the old: it had that name for a
+/// moment only.
+fn verify(forest: *Forest, index: u32, saying: *output.Saying) void {
+    const node = forest.nodes.at(index);
+    const before = node.inode;
+    const stat = held.see(forest, index) orelse return;
+    saying.see(stat);
+    if (!node.isDirectory() or node.flags.ignored or forest.treeAt(index).polled) return;
+    const other = before != 0 and stat.inode != before;
+    if (other) forest.unwatch(index);
+    if (other or node.of.directory.subscriber == none) scan.again(forest, index);
+}
+
+/// RENAME_EXCHANGE tells of two renames, and so do two renames there and back: what has the old name now
+/// tells which. The events of the second are taken along.
+fn isExchange(forest: *Forest, rename: *const Rename, index: u32, entry: *const Entry) bool {
+    const other = forest.nodes.find(rename.to.parent, rename.to.name) orelse return false;
+    if (other == index) return false;
+    const back = forest.inbox.after(entry) orelse return false;
+    const forth = forest.inbox.after(back) orelse return false;
+    if (back.mask & Kind.KEVENT_INODE_MOVED_FROM == 0 or forth.mask & Kind.KEVENT_INODE_MOVED_TO == 0) return false;
+    if (back.cookie != forth.cookie or !isAt(back, rename.to) or !isAt(forth, rename.from)) return false;
+    const stat = forest.look(forest.treeAt(index), rename.to) catch return false;
+    const moved = forest.nodes.at(index).inode;
+    if (moved != 0 and stat.inode != moved) return false;
+    consume(back);
+    consume(forth);
+    return true;
+}
+
+fn isAt(entry: *const Entry, place: Place) bool {
+    return entry.owner_token == place.parent and std.mem.eql(u8, entry.name(), place.name);
+}
+
+fn exchange(forest: *Forest, rename: *const Rename, index: u32) void {
+    const other = forest.nodes.find(rename.to.parent, rename.to.name).?;
+    held.flush(forest, other, false);
+    if (forest.nodes.at(other).isDirectory()) held.flushAll(forest);
+    var saying: output.Saying = .{
+        .tree = 0,
+        .kind = abi.Tree.KEVENT_TREE_RENAME,
+        .flags = abi.TreeFlag.KEVENT_TREE_EXCHANGED,
+        .old = oldPath(forest, rename.from),
+    };
+    forest.nodes.exchange(index, other);
+    verify(forest, index, &saying);
+    var unsaid: output.Saying = saying;
+    verify(forest, other, &unsaid);
+    forest.tellNode(saying, index);
+}

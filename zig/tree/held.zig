@@ -1,0 +1,138 @@
+//! What happened to files and is held back for more to join it: a file that is made, written and closed
+//! is told of once. docs/design.md, "Watched trees".
+
+const std = @import("std");
+const abi = @import("../abi.zig");
+const Error = @import("../errors.zig").Error;
+const pools = @import("../pool.zig");
+const Stat = @import("../sys/directory.zig").Stat;
+const forests = @import("forest.zig");
+const Forest = forests.Forest;
+const output = @import("output.zig");
+
+/// A node, perhaps another one by now: then it is told a little early.
+const Entry = struct { node: u32, deadline_ns: u64 };
+
+/// In the order in which they are due, where all trees have one window; else nearly.
+pub const Held = struct {
+    entries: pools.Array(Entry),
+    start: u32 = 0,
+    end: u32 = 0,
+
+    pub fn init() Error!Held {
+        return .{ .entries = try .init(1 << 27) };
+    }
+
+    pub fn deinit(held: *Held) void {
+        held.entries.deinit();
+    }
+
+    pub fn due(held: *const Held) u64 {
+        return if (held.start == held.end) forests.never else held.entries.items[held.start].deadline_ns;
+    }
+
+    fn push(held: *Held, entry: Entry) Error!void {
+        if (held.start == held.end) {
+            held.start = 0;
+            held.end = 0;
+        }
+        try held.entries.reach(held.end);
+        // A short window behind a long one must not wait for it.
+        var place = held.end;
+        while (place > held.start and held.entries.items[place - 1].deadline_ns > entry.deadline_ns) : (place -= 1) {
+            held.entries.items[place] = held.entries.items[place - 1];
+        }
+        held.entries.items[place] = entry;
+        held.end += 1;
+    }
+
+    fn pop(held: *Held) u32 {
+        held.start += 1;
+        return held.entries.items[held.start - 1].node;
+    }
+};
+
+pub const What = enum { created, modified, attributed, gone };
+
+/// Until a file that was watched alone and went is told to be gone: who saves it anew takes no longer.
+const save_ns = 50 * std.time.ns_per_ms;
+
+/// Something happened to a file.
+pub fn hold(forest: *Forest, index: u32, comptime what: What) void {
+    const node = forest.nodes.at(index);
+    const tree = forest.treeAt(index);
+    @field(node.flags, @tagName(what)) = true;
+    const window = if (what == .gone) save_ns else tree.window_ns;
+    if (window == 0) return flush(forest, index, false);
+    if (node.flags.queued) return;
+    forest.held.push(.{ .node = index, .deadline_ns = forest.now_ns + window }) catch return flush(forest, index, false);
+    node.flags.queued = true;
+}
+
+/// Tell what is held back of a node. `closed`: its writer is done.
+pub fn flush(forest: *Forest, index: u32, closed: bool) void {
+    const node = forest.nodes.at(index);
+    const flags = node.flags;
+    if (!flags.live or flags.gone or !flags.held()) return;
+    node.flags.created = false;
+    node.flags.modified = false;
+    node.flags.attributed = false;
+    node.flags.replaced = false;
+    var saying: output.Saying = .{ .tree = 0, .kind = kindOf(flags) };
+    if (flags.replaced) saying.flags |= abi.TreeFlag.KEVENT_TREE_REPLACED;
+    if (closed) saying.flags |= abi.TreeFlag.KEVENT_TREE_CLOSED;
+    if (see(forest, index)) |stat| saying.see(stat);
+    const written = saying.kind != abi.Tree.KEVENT_TREE_ATTRIBUTE;
+    if (written) node.flags.writing = !closed and node.flags.kind == .file;
+    forest.tellNode(saying, index);
+}
+
+fn kindOf(flags: anytype) u32 {
+    if (flags.created) return abi.Tree.KEVENT_TREE_CREATE;
+    if (flags.modified) return abi.Tree.KEVENT_TREE_MODIFY;
+    return abi.Tree.KEVENT_TREE_ATTRIBUTE;
+}
+
+/// Look at what has the name of a node, and remember it. Null: nothing has.
+pub fn see(forest: *Forest, index: u32) ?Stat {
+    const node = forest.nodes.at(index);
+    const stat = forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch return null;
+    remember(node, stat);
+    return stat;
+}
+
+/// Where a directory is now and was none before, or the other way round, another event says so.
+pub fn remember(node: anytype, stat: Stat) void {
+    if (node.isDirectory() != (stat.kind == .directory)) return;
+    node.inode = stat.inode;
+    if (node.isDirectory()) return;
+    node.flags.kind = stat.kind;
+    node.of.file = .{ .size = stat.size, .mtime_ns = stat.mtime_ns };
+}
+
+/// What is due by now.
+pub fn flushDue(forest: *Forest) void {
+    while (forest.held.due() <= forest.now_ns) {
+        // It stays where it is until there is room to tell it.
+        forest.output.prepare() catch return;
+        take(forest, forest.held.pop());
+    }
+}
+
+/// All there is, because paths are about to change.
+pub fn flushAll(forest: *Forest) void {
+    while (forest.held.due() != forests.never) {
+        forest.output.prepare() catch return;
+        take(forest, forest.held.pop());
+    }
+}
+
+fn take(forest: *Forest, index: u32) void {
+    if (index >= forest.nodes.pool.used) return;
+    const node = forest.nodes.at(index);
+    if (!node.flags.live or !node.flags.queued) return;
+    node.flags.queued = false;
+    if (!node.flags.gone) return flush(forest, index, false);
+    forest.tellNode(.{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_REMOVE }, index);
+    forest.drop(index);
+}
