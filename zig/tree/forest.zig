@@ -16,7 +16,7 @@ const hub = @import("../inotify/hub.zig");
 const Inbox = @import("../inotify/inbox.zig").Inbox;
 const nodes_file = @import("nodes.zig");
 const Nodes = nodes_file.Nodes;
-const Node = nodes_file.Node;
+
 const output = @import("output.zig");
 const Output = output.Output;
 const Saying = output.Saying;
