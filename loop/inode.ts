@@ -1,7 +1,7 @@
 import { KEVENT_INODE, KEVENT_INODE_IGNORED } from "../ffi/abi.ts";
-import { KeventError, shown } from "../ffi/errors.ts";
 import { EVENT, RET_EXTRA } from "../ffi/record.ts";
 import { bind } from "./host.ts";
+import { pathOf } from "./path.ts";
 import { Watcher } from "./watcher.ts";
 
 /** What happened to a watched file or directory: `struct inotify_event` of inotify(7). */
@@ -49,7 +49,7 @@ export class Inode extends Watcher {
   start(path: string | URL, event: number, callback: (event: InodeEvent) => void): this {
     const bound = bind(this.loop.host, callback, "start inode");
     this.stop();
-    this.#watch = this.loop.addInode(this.slot, pathOf(path), event);
+    this.#watch = this.loop.addInode(this.slot, pathOf(path, "start inode"), event);
     this.#callback = bound;
     this.setActive(true);
     return this;
@@ -69,20 +69,4 @@ export class Inode extends Watcher {
     if ((event & KEVENT_INODE_IGNORED) !== 0) this.stop();
     this.#callback({ event, name, cookie: words[at + RET_EXTRA]! });
   }
-}
-
-/** The path of a URL, as `fileURLToPath` of `node:url` does it on this system. */
-function pathOf(path: string | URL): string {
-  if (typeof path === "string" && !path.startsWith("file://")) return path;
-  if (!(path instanceof URL)) {
-    throw badPath(`path must be a path or a URL object, not ${shown(path)}`);
-  }
-  if (path.protocol !== "file:") throw badPath(`a URL must be of the kind file:, not ${path.href}`);
-  if (path.host !== "") throw badPath(`the file of a URL must be here, not at ${path.host}`);
-  if (/%2f/i.test(path.pathname)) throw badPath("a name in a URL must not hold a slash (%2F)");
-  return decodeURIComponent(path.pathname);
-}
-
-function badPath(detail: string): KeventError {
-  return new KeventError("start inode", "argument", "EINVAL", detail);
 }

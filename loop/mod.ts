@@ -46,7 +46,18 @@ export { Connection, type ConnectionHandlers, type ListenOptions, Server } from 
 export { Timer } from "./timer.ts";
 export { TimerGroup } from "./timer_group.ts";
 export { type TimerItem, Timers } from "./timers.ts";
+export { Tree } from "./tree.ts";
+export { TreeLimitError } from "./tree_change.ts";
+export type {
+  Ignore,
+  TreeEvent,
+  TreeEventKind,
+  TreeInfo,
+  TreeOptions,
+  TreeStat,
+} from "./tree_event.ts";
 export { type SharedTrigger, triggerShared, User } from "./user.ts";
+export { TreeWatcher, watchTree, type WatchTreeOptions } from "./watch_tree.ts";
 export { Watcher } from "./watcher.ts";
 
 /** Version of this package. */

@@ -4,7 +4,8 @@ import type { Loop } from "./loop.ts";
 
 /** The handles that are called in one phase of each round, in the order of their start. */
 export class Phase {
-  readonly #callbacks = new Map<PhaseHandle, () => void>();
+  // Mostly a `PhaseHandle`; some are parts of the loop that nobody else sees.
+  readonly #callbacks = new Map<object, () => void>();
 
   /** Handles that are active. */
   get size(): number {
@@ -12,12 +13,12 @@ export class Phase {
   }
 
   /** Adds a handle, at the end. */
-  add(handle: PhaseHandle, callback: () => void): void {
+  add(handle: object, callback: () => void): void {
     this.#callbacks.set(handle, callback);
   }
 
   /** Takes a handle out. */
-  delete(handle: PhaseHandle): void {
+  delete(handle: object): void {
     this.#callbacks.delete(handle);
   }
 
