@@ -50,6 +50,14 @@ const GROWTH = 4;
 /** Slots are used again when more than one of so many is free; before, new ones are taken. */
 const SPARE = 16;
 
+/** Where the numbers of a slab begin. */
+export interface SlabStart {
+  /** The generation of each slot. */
+  readonly generation?: number;
+  /** The number of the first `schedule`, 32 bits. */
+  readonly sequence?: number;
+}
+
 /**
  * The timers of a loop, by slot, without an object for any of them.
  *
@@ -78,7 +86,7 @@ export class TimerSlab<Item> {
   #freeCount = 0;
   #cursor = 0;
   #count = 0;
-  #sequence = 0;
+  #sequence: number;
   #heap = new Float64Array(CAPACITY_START * 2);
   #heapWords = new Int32Array(this.#heap.buffer);
   #heapLength = 0;
@@ -90,8 +98,10 @@ export class TimerSlab<Item> {
   readonly #entryDeadlines = new Float64Array(CHAINS).fill(NONE);
   readonly #entrySequences = new Int32Array(CHAINS);
 
-  constructor() {
-    this.#firstGeneration = nextFirstGeneration();
+  /** @param start Where its numbers begin, for tests. */
+  constructor({ generation = nextFirstGeneration(), sequence = 0 }: SlabStart = {}) {
+    this.#firstGeneration = generation;
+    this.#sequence = sequence;
     this.#words = new Int32Array(CAPACITY_START * STRIDE);
     this.#doubles = new Float64Array(this.#words.buffer);
   }
@@ -104,6 +114,11 @@ export class TimerSlab<Item> {
   /** Grows with each `schedule`, in 32 bits that go round. */
   get sequence(): number {
     return this.#sequence;
+  }
+
+  /** As if others had come and gone meanwhile; for tests. */
+  set sequence(sequence: number) {
+    this.#sequence = sequence | 0;
   }
 
   /**
@@ -315,13 +330,15 @@ export class TimerSlab<Item> {
    * Takes out the first timer if it is due.
    *
    * @param nowNs What time it is.
-   * @param before A `sequence`: timers that were scheduled after it wait.
+   * @param before A `sequence`: timers that were scheduled since then wait.
    * @returns The timer, not scheduled any more; -1 when none is due.
    */
   takeDue(nowNs: number, before: number): number {
     const slot = this.first();
     if (slot < 0 || this.#heap[0]! > nowNs) return -1;
-    if (((this.#heapWords[ENTRY_SEQUENCE]! - before) | 0) >= 0) return -1;
+    // Scheduled since then, and not merely long ago: the numbers go round.
+    const age = (this.#heapWords[ENTRY_SEQUENCE]! - before) >>> 0;
+    if (age < (this.#sequence - before) >>> 0) return -1;
     const words = this.#words;
     const at = slot * STRIDE;
     words[at + STATE] = words[at + STATE]! & OWNER_MASK;

@@ -1,0 +1,64 @@
+// The slab below all timers, alone: where its numbers end, and against a list that is sorted.
+import { describe, expect, test } from "vitest";
+import { TimerSlab } from "../loop/slab.ts";
+
+/** Sequence numbers go round here. */
+const WRAP = 2 ** 31 - 1;
+
+function opened(slab: TimerSlab<string>, item: string, deadline: number): number {
+  const slot = slab.open(item, 0);
+  slab.schedule(slot, deadline, deadline);
+  return slot;
+}
+
+/** Takes out all that is due now and was scheduled before. */
+function due(slab: TimerSlab<string>, now: number): string[] {
+  const pass = slab.sequence;
+  const items: string[] = [];
+  for (let slot = slab.takeDue(now, pass); slot >= 0; slot = slab.takeDue(now, pass)) {
+    items.push(slab.itemOf(slot));
+    slab.free(slot);
+  }
+  return items;
+}
+
+describe("TimerSlab", () => {
+  test("a timer that is older than 2^31 others fires, and holds up none", () => {
+    const old = 5;
+    const slab = new TimerSlab<string>({ sequence: old });
+    opened(slab, "old", 1000);
+    // As if so many had come and gone.
+    for (const since of [2 ** 31 - 10, 2 ** 31, 2 ** 31 + 10, 2 ** 32 - 10]) {
+      slab.sequence += since;
+      opened(slab, "young", 2000);
+      expect(due(slab, 1500), `${since} later`).toEqual(["old"]);
+      expect(due(slab, 3000), `${since} later`).toEqual(["young"]);
+      opened(slab, "old", 1000);
+    }
+  });
+
+  test("equal deadlines go by the order of their start where the numbers go round", () => {
+    for (let start = WRAP - 6; start <= WRAP; start++) {
+      const slab = new TimerSlab<string>({ sequence: start });
+      const names = Array.from({ length: 10 }, (_, index) => `${index}`);
+      // Half of them alone, half in chains.
+      names.forEach((name, index) => {
+        const slot = slab.open(name, 0);
+        slab.schedule(slot, 1000, index % 2 === 0 ? 1000 : 1000 + 4096e6 * index);
+      });
+      expect(due(slab, 1000)).toEqual(names);
+    }
+  });
+
+  test("what a callback starts waits for the next pass where the numbers go round", () => {
+    for (let start = WRAP - 3; start <= WRAP + 1; start++) {
+      const slab = new TimerSlab<string>({ sequence: start | 0 });
+      opened(slab, "first", 10);
+      const pass = slab.sequence;
+      expect(slab.itemOf(slab.takeDue(10, pass))).toBe("first");
+      opened(slab, "second", 0);
+      expect(slab.takeDue(10, pass)).toBe(-1);
+      expect(due(slab, 10)).toEqual(["second"]);
+    }
+  });
+});
