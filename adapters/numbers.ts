@@ -1,8 +1,10 @@
+import { OTHERS_START } from "../loop/slab.ts";
+
 /**
  * The number of our first timer: far from those of the runtime's own, which go on counting and may
- * still be in somebody's hands. Half of what fits a small integer is left.
+ * still be in somebody's hands, and never an id. Half of what fits a small integer is left.
  */
-export const NUMBER_START = 2 ** 30;
+export const NUMBER_START: number = OTHERS_START;
 
 let last = NUMBER_START - 1;
 

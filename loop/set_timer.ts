@@ -80,7 +80,7 @@ class Dated implements TimerItem {
       callback(missed);
     };
     this.#alarm = new Alarm(loop).start({ fire, clockSet: () => onClockSet?.() }, at, every);
-    slot = loop.timers.open(this);
+    slot = loop.timers.open(this, true, true);
     this.id = loop.timers.idOf(slot);
   }
 
@@ -142,7 +142,7 @@ function setTimerWith(callback: (missed: number) => void, options: TimerOptions)
   }
   const { after = every } = options;
   const { at = loop.clock.now() + after } = options;
-  const slot = loop.timers.open(new Interval(loop, callback, every), ref);
+  const slot = loop.timers.open(new Interval(loop, callback, every), ref, true);
   loop.timers.armAt(slot, at, every > 0 ? every : after);
   return loop.timers.idOf(slot);
 }

@@ -5,6 +5,15 @@ const SLOTS_MAX = 1 << 24;
 /** An id is `generation * SLOTS_MAX + slot`: beyond this generation it would no longer be exact. */
 const GENERATION_MAX = 2 ** 29 - 1;
 
+/**
+ * Numbers from here on, for as long as a program can last, are not ids: who makes timers with objects
+ * counts them from here, so that a number of the one kind never names a timer of the other.
+ */
+export const OTHERS_START = 2 ** 30;
+const OTHERS_END = 2 ** 41;
+const OTHERS_GENERATION = OTHERS_START / SLOTS_MAX;
+const OTHERS_GENERATION_END = OTHERS_END / SLOTS_MAX;
+
 /** Chains there are; the low bits of the milliseconds of a duration choose one. */
 const CHAINS = 4096;
 
@@ -175,13 +184,17 @@ export class TimerSlab<Item> {
 
   /** Gives a slot back: its id names nothing any more. */
   free(slot: number): void {
+    // Twice would give the place of one timer to two, long after whoever did it has gone.
+    if (this.#items[slot] === undefined) throw new Error(`Timer ${slot} was freed already`);
     const words = this.#words;
     const at = slot * STRIDE;
     if ((words[at + STATE]! & WAITS_MASK) !== IDLE) this.unschedule(slot);
     this.#items[slot] = undefined;
     this.#count--;
+    const generation = words[at + GENERATION]! + 1;
+    words[at + GENERATION] = generation === OTHERS_GENERATION ? OTHERS_GENERATION_END : generation;
     // A slot that has used up its generations is not used again: an old id must not name a new timer.
-    if (words[at + GENERATION]!++ === GENERATION_MAX) return;
+    if (generation > GENERATION_MAX) return;
     this.#freeBits[slot >> 5] = this.#freeBits[slot >> 5]! | 1 << (slot & 31);
     this.#freeCount++;
   }
@@ -491,8 +504,9 @@ let slabs = 0;
  * nothing in another. Those of the first are small integers, which are the cheapest.
  */
 function nextFirstGeneration(): number {
+  if (slabs++ === 0) return 1;
   // Steps of the golden section of 2^32 keep any number of places apart.
-  return (Math.imul(slabs++, 0x9e3779b1) >>> 4) + 1;
+  return (Math.imul(slabs, 0x9e3779b1) >>> 4) + OTHERS_GENERATION_END;
 }
 
 /** The chain for a duration. */

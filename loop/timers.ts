@@ -8,6 +8,8 @@ import { FLAG_SHIFT, TimerSlab } from "./slab.ts";
 const REF = 1 << FLAG_SHIFT;
 /** What fires is a function, once. */
 const PLAIN = 2 << FLAG_SHIFT;
+/** Its id was given out: who has it may end it. Others are ended by their makers alone. */
+const NAMED = 4 << FLAG_SHIFT;
 
 /** What fires more than once, or has a state. */
 export interface TimerItem {
@@ -106,7 +108,7 @@ export class Timers {
    * @throws {KeventError} ENOMEM for more than 2^24 timers, EBADF when the loop was closed.
    */
   once(callback: Plain, delayNs: number): number {
-    const slot = this.#open(bind(this.#host, callback, "start timer"), PLAIN | REF);
+    const slot = this.#open(bind(this.#host, callback, "start timer"), PLAIN | NAMED | REF);
     this.#wait(slot, REF, this.#clock.now() + delayNs, delayNs);
     return this.#slab.idOf(slot);
   }
@@ -116,11 +118,12 @@ export class Timers {
    *
    * @param item What fires.
    * @param ref Whether it keeps the process alive. Default `true`.
+   * @param named Whether its id may be given out. Default `false`.
    * @returns The slot.
    * @throws {KeventError} ENOMEM for more than 2^24 timers, EBADF when the loop was closed.
    */
-  open(item: TimerItem, ref = true): number {
-    return this.#open(item, ref ? REF : 0);
+  open(item: TimerItem, ref = true, named = false): number {
+    return this.#open(item, (ref ? REF : 0) | (named ? NAMED : 0));
   }
 
   #open(item: Plain | TimerItem, flags: number): number {
@@ -165,6 +168,8 @@ export class Timers {
 
   /** Ends a timer; its id names nothing any more. */
   close(slot: number): void {
+    // All were freed with the loop.
+    if (this.#closed) return;
     this.disarm(slot);
     this.#slab.free(slot);
   }
@@ -176,7 +181,7 @@ export class Timers {
    * @returns Whether there was one.
    */
   clear(id: number): boolean {
-    const slot = this.#slab.slotOf(id);
+    const slot = this.slotOf(id);
     if (slot < 0) return false;
     const item = this.#slab.itemOf(slot);
     this.close(slot);
@@ -189,9 +194,10 @@ export class Timers {
     return this.#slab.idOf(slot);
   }
 
-  /** @returns The slot that an id names, -1 when that timer is gone. */
+  /** @returns The slot that an id names, -1 when that timer is gone or was never given out. */
   slotOf(id: number): number {
-    return this.#slab.slotOf(id);
+    const slot = this.#slab.slotOf(id);
+    return slot >= 0 && (this.#slab.flagsOf(slot) & NAMED) !== 0 ? slot : -1;
   }
 
   /**

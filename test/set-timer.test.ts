@@ -11,6 +11,7 @@ import {
   refTimer,
   setTimer,
   sleep,
+  Timer,
   TimerGroup,
   type TimerOptions,
   unrefTimer,
@@ -57,6 +58,28 @@ describe("setTimer", () => {
     for (const id of [0, -1, 1.5, NaN, Infinity, 2 ** 53, -(2 ** 40), 1 << 24]) {
       expect(clearTimer(id), String(id)).toBe(false);
     }
+  });
+
+  test("numbers of what others started end nothing", () => {
+    const { loop, clock } = onManualClock();
+    using _loop = loop;
+    const log: string[] = [];
+    const timer = new Timer(loop).start(() => log.push("handle"), 1);
+    const dropIn = { onTimer: () => log.push("drop-in") };
+    const slot = loop.timers.open(dropIn);
+    loop.timers.arm(slot, 1e6);
+    const { count } = loop.timers;
+    for (let index = 0; index < 3; index++) {
+      const id = loop.timers.idOf(index);
+      expect(clearTimer(id, loop)).toBe(false);
+      unrefTimer(id, loop);
+    }
+    expect([loop.timers.count, loop.alive]).toEqual([count, true]);
+    clock.advance(1e6);
+    expect(log).toEqual(["handle", "drop-in"]);
+    loop.timers.close(slot);
+    timer.close();
+    expect([loop.timers.count, loop.alive]).toEqual([0, false]);
   });
 
   test("the number of a timer names nothing in another loop", () => {

@@ -1,6 +1,6 @@
 // The slab below all timers, alone: where its numbers end, and against a list that is sorted.
 import { describe, expect, test } from "vitest";
-import { TimerSlab } from "../loop/slab.ts";
+import { OTHERS_START, TimerSlab } from "../loop/slab.ts";
 
 /** Sequence numbers go round here. */
 const WRAP = 2 ** 31 - 1;
@@ -23,6 +23,30 @@ function due(slab: TimerSlab<string>, now: number): string[] {
 }
 
 describe("TimerSlab", () => {
+  test("no id is a number of others, however often a slot was used", () => {
+    for (const generation of [1, 60, 2 ** 28]) {
+      const slab = new TimerSlab<string>({ generation });
+      const ids = new Set<number>();
+      for (let count = 0; count < 200; count++) {
+        const slot = slab.open("item", 0);
+        const id = slab.idOf(slot);
+        expect(id < OTHERS_START || id >= 2 ** 41, `${id}`).toBe(true);
+        expect(slab.slotOf(id)).toBe(slot);
+        ids.add(id);
+        slab.free(slot);
+      }
+      expect(ids.size).toBe(200);
+    }
+  });
+
+  test("a slot is freed once", () => {
+    const slab = new TimerSlab<string>();
+    const slot = slab.open("item", 0);
+    slab.free(slot);
+    expect(() => slab.free(slot)).toThrow("freed already");
+    expect(slab.count).toBe(0);
+  });
+
   test("a timer that is older than 2^31 others fires, and holds up none", () => {
     const old = 5;
     const slab = new TimerSlab<string>({ sequence: old });
