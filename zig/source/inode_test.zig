@@ -111,13 +111,13 @@ pub const Place = struct {
         _ = try must(linux.syscall3(.unlinkat, AT_FDCWD, @intFromPtr(&path), AT_REMOVEDIR));
     }
 
-    fn rename(place: *const Place, from: []const u8, to: []const u8) !void {
+    pub fn rename(place: *const Place, from: []const u8, to: []const u8) !void {
         const old = place.at(from);
         const new = place.at(to);
         _ = try must(linux.syscall5(.renameat2, AT_FDCWD, @intFromPtr(&old), AT_FDCWD, @intFromPtr(&new), 0));
     }
 
-    fn symlink(place: *const Place, to: []const u8, name: []const u8) !void {
+    pub fn symlink(place: *const Place, to: []const u8, name: []const u8) !void {
         const target = place.at(to);
         const path = place.at(name);
         _ = try must(linux.syscall3(.symlinkat, @intFromPtr(&target), AT_FDCWD, @intFromPtr(&path)));

@@ -237,7 +237,9 @@ pub const PollFd = extern struct { fd: Fd, events: u16, revents: u16 };
 pub fn poll(fds: []PollFd, timeout_ns: ?u64) Error!usize {
     const limit: ?Timespec = if (timeout_ns) |ns| Timespec.fromNanoseconds(ns) else null;
     const limit_pointer: ?*const Timespec = if (limit) |*l| l else null;
-    return result(.poll, linux.syscall5(.ppoll, arg(fds.ptr), arg(fds.len), arg(limit_pointer), 0, 0));
+    // The address of nothing is none, which the kernel would refuse.
+    const first: ?[*]PollFd = if (fds.len == 0) null else fds.ptr;
+    return result(.poll, linux.syscall5(.ppoll, arg(first), arg(fds.len), arg(limit_pointer), 0, 0));
 }
 
 /// The poll bits of one descriptor right now; 0 when nothing holds.
