@@ -1,4 +1,5 @@
 import {
+  KEVENT_CLOCK_MONOTONIC,
   KEVENT_POLL,
   KEVENT_POLL_IN,
   KEVENT_TREE_ASK,
@@ -24,6 +25,8 @@ const EVENTS_MAX = 256;
  * than a few milliseconds.
  */
 const BUDGET_US = 500;
+/** A look that did nothing for so long does not come to an end. */
+const STUCK_NS = 250e6;
 /** Until what failed, for want of memory, say, is tried again. */
 const PAUSE_NS = 100e6;
 
@@ -121,12 +124,18 @@ export class Forest {
    * @throws {KeventError} ENOMEM and others of the system.
    */
   scan(tree: number): void {
+    const { kevent_tree_scan, kevent_now } = this.#calls;
+    const now = (): number => kevent_now(KEVENT_CLOCK_MONOTONIC);
     try {
+      let since = now();
       while (this.#listeners.has(tree)) {
-        const done = this.#calls.kevent_tree_scan(this.#fd, tree);
+        const done = kevent_tree_scan(this.#fd, tree);
         if (check(done, "scan tree", "kevent_tree_scan") !== 0) break;
-        // It waits for answers to what is read here.
-        if (!this.#read(0)) throw new KeventError("scan tree", "kevent_tree_scan", "EAGAIN");
+        // It waits for answers to what is read here, or a moment for the other half of a rename.
+        if (this.#read(0)) since = now();
+        else if (now() - since > STUCK_NS) {
+          throw new KeventError("scan tree", "kevent_tree_scan", "EAGAIN");
+        }
       }
     } finally {
       this.#settle();

@@ -130,7 +130,7 @@ function matcherOf(pattern: string, operation: string): (text: string) => boolea
 function fromRoot(text: string, root: string, operation: string): string | undefined {
   if (!root.startsWith("/")) {
     const detail =
-      `ignore is absolute (${text}) and the path of the tree is not: give both from "/" on`;
+      `ignore has an absolute path (${text}), so the tree must be given by one as well`;
     throw bad(operation, detail);
   }
   const start = plain(root);
