@@ -195,12 +195,26 @@ fn came(forest: *Forest, directory: u32, name: []const u8, is_directory: bool, w
         forest.fell(known, 0);
         return .again;
     }
-    const before = forest.nodes.at(known).inode;
+    const node = forest.nodes.at(known);
     const stat = forest.look(forest.treeAt(known), .of(&forest.nodes, known)) catch null;
+    const same = if (stat) |now| now.inode == node.inode else false;
+    if (node.flags.untold and (same or !whole)) {
+        tellLate(forest, known, whole);
+        return .done;
+    }
     // A look at the directory has found it already.
-    if (stat) |now| if (now.inode == before and !forest.nodes.at(known).flags.gone) return .done;
+    if (same and !node.flags.gone) return .done;
     if (is_directory) scan.again(forest, known) else replaced(forest, known, whole);
     return .done;
+}
+
+/// The first look took it for something that had been there.
+fn tellLate(forest: *Forest, index: u32, whole: bool) void {
+    const node = forest.nodes.at(index);
+    node.flags.untold = false;
+    if (node.isDirectory()) return forest.tellNode(.{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_CREATE, .inode = node.inode }, index);
+    held.hold(forest, index, .created);
+    if (whole) held.flush(forest, index, true);
 }
 
 fn addFile(forest: *Forest, directory: u32, name: []const u8, whole: bool) void {
@@ -292,8 +306,10 @@ fn changedDirectory(forest: *Forest, directory: u32, name: []const u8) void {
 fn left(forest: *Forest, directory: u32, name: []const u8, is_directory: bool) void {
     const tree = forest.treeAt(directory);
     const index = forest.nodes.find(directory, name) orelse {
-        if (is_directory or tree.remembersFiles()) return;
-        return forest.tell(tree, .{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_REMOVE }, .{ .parent = directory, .name = name });
+        // It went before the first look came to it, or nobody remembers it.
+        if (tree.ready and (is_directory or tree.remembersFiles())) return;
+        const flags: u32 = if (is_directory) abi.TreeFlag.KEVENT_TREE_DIRECTORY else 0;
+        return forest.tell(tree, .{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_REMOVE, .flags = flags }, .{ .parent = directory, .name = name });
     };
     // It is another one by now, and that has its own event.
     if (forest.nodes.at(index).isDirectory() != is_directory) return;

@@ -468,6 +468,8 @@ pub const Forest = struct {
     /// The first look at a tree, at once. False: script must answer first.
     pub fn scanNow(forest: *Forest, tree: *Tree) Error!bool {
         forest.now_ns = sys.now(.monotonic);
+        // What has happened by now is news, and not what was there.
+        hub.pump(&forest.inbox);
         while (!tree.ready and tree.looks > 0) if (!forest.step()) break;
         try forest.arm();
         return tree.ready;

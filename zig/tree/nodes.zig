@@ -41,7 +41,8 @@ pub const Flags = packed struct(u16) {
     ignored: bool = false,
     /// A directory that cannot be watched, and is looked at from time to time.
     deaf: bool = false,
-    reserved: u1 = 0,
+    /// Found by the first look and not told: it was there, or came while that look was under way.
+    untold: bool = false,
 
     pub fn held(flags: Flags) bool {
         return flags.created or flags.modified or flags.attributed;

@@ -120,6 +120,8 @@ pub fn first(forest: *Forest, index: u32, initial: bool) void {
 
 /// What is behind this name may be another directory than before, or one that could not be watched.
 pub fn again(forest: *Forest, index: u32) void {
+    const node = forest.nodes.at(index);
+    if (node.flags.asked or node.flags.ignored or forest.nodes.depthOf(index) > forest.treeAt(index).depth) return;
     plan(forest, index, .{ .compares = true, .reconciled = true });
 }
 
@@ -168,7 +170,7 @@ fn meet(forest: *Forest, parent: u32, name: []const u8, how: How, inode: u64) vo
 /// Tell of a directory that is new here, and look at it.
 fn enter(forest: *Forest, index: u32, how: How) void {
     const tree = forest.treeAt(index);
-    if (tells(tree, how)) tellNew(forest, index, how);
+    if (tells(tree, how)) tellNew(forest, index, how) else forest.nodes.at(index).flags.untold = true;
     if (forest.nodes.depthOf(index) > tree.depth) return;
     // What is in it is as new as itself.
     plan(forest, index, .{ .initial = how.initial, .reconciled = how.reconciled });
@@ -450,7 +452,7 @@ fn metFile(forest: *Forest, tree: *Tree, job: Job, entry: directories.Entry, sta
     node.of.file = .{ .size = stat.?.size, .mtime_ns = stat.?.mtime_ns };
     node.flags.seen = job.how.compares;
     node.flags.found = !job.how.initial and !job.how.compares;
-    if (tells(tree, job.how)) tellNew(forest, index, job.how);
+    if (tells(tree, job.how)) tellNew(forest, index, job.how) else node.flags.untold = true;
 }
 
 /// What the look has not seen is gone.
