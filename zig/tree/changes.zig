@@ -196,16 +196,19 @@ fn came(forest: *Forest, directory: u32, name: []const u8, is_directory: bool, w
         return .again;
     }
     const node = forest.nodes.at(known);
-    const stat = forest.look(forest.treeAt(known), .of(&forest.nodes, known)) catch null;
-    const same = if (stat) |now| now.inode == node.inode else false;
-    if (node.flags.untold and (same or !whole)) {
+    if (node.flags.untold and isLate(forest, known, whole)) {
         tellLate(forest, known, whole);
-        return .done;
+    } else if (!isOld(forest, known)) {
+        if (is_directory) scan.again(forest, known) else replaced(forest, known, whole);
     }
-    // A look at the directory has found it already.
-    if (same and !node.flags.gone) return .done;
-    if (is_directory) scan.again(forest, known) else replaced(forest, known, whole);
     return .done;
+}
+
+/// CREATE, of what the first look has met; with MOVED_TO it may be that something else had the name then.
+fn isLate(forest: *Forest, index: u32, whole: bool) bool {
+    if (!whole) return true;
+    const stat = forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch return true;
+    return stat.inode == forest.nodes.at(index).inode;
 }
 
 /// The first look took it for something that had been there.
@@ -265,7 +268,7 @@ fn meet(forest: *Forest, directory: u32, name: []const u8) ?u32 {
 /// The event is from before a look at the directory, which has seen and told all.
 fn isOld(forest: *Forest, index: u32) bool {
     const node = forest.nodes.at(index);
-    if (!node.flags.found) return false;
+    if (!node.flags.found or node.flags.gone) return false;
     const looked = forest.nodes.at(node.parent).of.directory.looked;
     const age: i32 = @bitCast(@as(u32, @truncate(forest.inbox.eaten)) -% looked);
     if (age >= 0) {
@@ -273,6 +276,7 @@ fn isOld(forest: *Forest, index: u32) bool {
         return false;
     }
     const stat = forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch return true;
+    if (node.isDirectory()) return stat.inode == node.inode;
     return stat.inode == node.inode and stat.size == node.of.file.size and stat.mtime_ns == node.of.file.mtime_ns;
 }
 
@@ -399,8 +403,9 @@ fn verify(forest: *Forest, index: u32, saying: *output.Saying) void {
     if (other or node.of.directory.subscriber == none) scan.again(forest, index);
 }
 
-/// RENAME_EXCHANGE tells of two renames, and so do two renames there and back: what has the old name now
-/// tells which. The events of the second are taken along.
+/// RENAME_EXCHANGE tells of two renames, and so do two renames there and back. What has the names now tells
+/// which, unless they have gone on since: then it is taken for an exchange, and looked at. The events of the second
+/// rename are taken along.
 fn isExchange(forest: *Forest, rename: *const Rename, index: u32, entry: *const Entry) bool {
     const other = forest.nodes.find(rename.to.parent, rename.to.name) orelse return false;
     if (other == index) return false;
@@ -408,12 +413,24 @@ fn isExchange(forest: *Forest, rename: *const Rename, index: u32, entry: *const 
     const forth = forest.inbox.after(back) orelse return false;
     if (back.mask & Kind.KEVENT_INODE_MOVED_FROM == 0 or forth.mask & Kind.KEVENT_INODE_MOVED_TO == 0) return false;
     if (back.cookie != forth.cookie or !isAt(back, rename.to) or !isAt(forth, rename.from)) return false;
-    const stat = forest.look(forest.treeAt(index), rename.to) catch return false;
+    const old = inodeAt(forest, rename.from);
+    const new = inodeAt(forest, rename.to);
     const moved = forest.nodes.at(index).inode;
-    if (moved != 0 and stat.inode != moved) return false;
+    const known = moved != 0 and (old == moved or new == moved);
+    if (known and old == moved) return false;
     consume(back);
     consume(forth);
+    if (!known) {
+        scan.againShallow(forest, rename.from.parent);
+        scan.againShallow(forest, rename.to.parent);
+    }
     return true;
+}
+
+/// 0: nothing has that name.
+fn inodeAt(forest: *Forest, place: Place) u64 {
+    const stat = forest.look(forest.treeAt(place.parent), place) catch return 0;
+    return stat.inode;
 }
 
 fn isAt(entry: *const Entry, place: Place) bool {

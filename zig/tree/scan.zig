@@ -125,6 +125,11 @@ pub fn again(forest: *Forest, index: u32) void {
     plan(forest, index, .{ .compares = true, .reconciled = true });
 }
 
+/// Who has which name in a directory is not certain.
+pub fn againShallow(forest: *Forest, index: u32) void {
+    plan(forest, index, .{ .compares = true, .shallow = true, .reconciled = true });
+}
+
 /// Look at all of a tree, or at what is polled of it.
 pub fn compare(forest: *Forest, tree: *Tree) void {
     const all = tree.compare_at <= forest.now_ns or tree.polled;
@@ -148,17 +153,19 @@ pub fn compare(forest: *Forest, tree: *Tree) void {
 
 /// A directory came.
 pub fn addDirectory(forest: *Forest, parent: u32, name: []const u8) void {
-    meet(forest, parent, name, .{}, 0);
+    meet(forest, parent, name, .{}, null);
 }
 
-/// A directory that was not known.
-fn meet(forest: *Forest, parent: u32, name: []const u8, how: How, inode: u64) void {
+/// A directory that was not known. `inode`: a look has found it.
+fn meet(forest: *Forest, parent: u32, name: []const u8, how: How, inode: ?u64) void {
     const tree = forest.treeAt(parent);
     const index = forest.nodes.insert(forest.nodes.at(parent).tree, parent, name, .directory) catch return forest.lost(tree);
     const node = forest.nodes.at(index);
-    node.inode = inode;
+    node.inode = inode orelse 0;
     node.flags.seen = how.compares;
-    node.flags.found = how.initial;
+    node.flags.found = inode != null and !how.initial;
+    // Also what says, once script has answered, how it came.
+    node.flags.untold = how.initial;
     if (tree.has(abi.TreeOption.KEVENT_TREE_ASKING)) {
         node.flags.asked = true;
         tree.asked += 1;
@@ -170,7 +177,8 @@ fn meet(forest: *Forest, parent: u32, name: []const u8, how: How, inode: u64) vo
 /// Tell of a directory that is new here, and look at it.
 fn enter(forest: *Forest, index: u32, how: How) void {
     const tree = forest.treeAt(index);
-    if (tells(tree, how)) tellNew(forest, index, how) else forest.nodes.at(index).flags.untold = true;
+    forest.nodes.at(index).flags.untold = !tells(tree, how);
+    if (tells(tree, how)) tellNew(forest, index, how);
     if (forest.nodes.depthOf(index) > tree.depth) return;
     // What is in it is as new as itself.
     plan(forest, index, .{ .initial = how.initial, .reconciled = how.reconciled });
@@ -204,7 +212,7 @@ pub fn answer(forest: *Forest, tree: *Tree, index: u32, watched: bool) Error!voi
     if (!node.flags.live or !node.flags.asked or forest.treeAt(index) != tree) return error.NOENT;
     node.flags.asked = false;
     tree.asked -= 1;
-    if (watched) enter(forest, index, .{ .initial = node.flags.found }) else node.flags.ignored = true;
+    if (watched) enter(forest, index, .{ .initial = node.flags.untold }) else node.flags.ignored = true;
     finished(forest, tree);
 }
 
@@ -345,8 +353,8 @@ fn more(forest: *Forest, tree: *Tree, job: Job) bool {
         return false;
     };
     if (forest.scan.listing.bytes.len > 0) return true;
+    if (!job.how.initial) remember(forest, job.node);
     if (!job.how.compares) {
-        if (!job.how.initial) remember(forest, job.node);
         end(forest, tree);
         return false;
     }
@@ -392,6 +400,7 @@ pub fn compareNode(forest: *Forest, index: u32, stat: directories.Stat, flags: u
     if (same and file.size == stat.size and file.mtime_ns == stat.mtime_ns) return;
     const unknown = node.inode == 0;
     held.remember(node, stat);
+    node.flags.found = true;
     var saying: output.Saying = .{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_MODIFY, .flags = flags };
     if (!same and !unknown) saying.flags |= Flag.KEVENT_TREE_REPLACED;
     saying.see(stat);
@@ -451,7 +460,7 @@ fn metFile(forest: *Forest, tree: *Tree, job: Job, entry: directories.Entry, sta
     node.inode = stat.?.inode;
     node.of.file = .{ .size = stat.?.size, .mtime_ns = stat.?.mtime_ns };
     node.flags.seen = job.how.compares;
-    node.flags.found = !job.how.initial and !job.how.compares;
+    node.flags.found = !job.how.initial;
     if (tells(tree, job.how)) tellNew(forest, index, job.how) else node.flags.untold = true;
 }
 
