@@ -186,6 +186,19 @@ pub const Inbox = struct {
         inbox.offset = 0;
     }
 
+    /// Put what has come in meanwhile behind what is in `current`, for looking further ahead. It stays
+    /// where it is when there is no room.
+    pub fn gather(inbox: *Inbox) void {
+        lock.lock();
+        defer lock.unlock();
+        const more = inbox.incoming.used;
+        if (more == 0 or inbox.current.lost or !inbox.current.hasRoom(more)) return;
+        @memcpy(inbox.current.memory.items[inbox.current.used..][0..more], inbox.incoming.memory.items[0..more]);
+        inbox.current.used += more;
+        inbox.current.lost = inbox.incoming.lost;
+        inbox.incoming.clear();
+    }
+
     /// The event whose turn it is; null: `current` is eaten up.
     pub fn peek(inbox: *const Inbox) ?*const Entry {
         return if (inbox.offset < inbox.current.used) inbox.current.at(inbox.offset) else null;

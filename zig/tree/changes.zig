@@ -52,13 +52,18 @@ pub const Parted = struct {
     }
 
     pub fn leftNs(parted: *const Parted, now_ns: u64) u64 {
-        const now_us: u32 = @truncate(now_ns / std.time.ns_per_us);
-        const passed = now_us -% parted.stamp_us;
-        // The clock of this call is a little older than what it read.
-        if (passed > 1 << 31) return part_us * std.time.ns_per_us;
-        return (part_us -| passed) * std.time.ns_per_us;
+        return leftOf(parted.stamp_us, now_ns);
     }
 };
+
+/// How long what belongs to an event may still be on its way.
+fn leftOf(stamp_us: u32, now_ns: u64) u64 {
+    const now_us: u32 = @truncate(now_ns / std.time.ns_per_us);
+    const passed = now_us -% stamp_us;
+    // The clock of this call is a little older than what it read.
+    if (passed > 1 << 31) return part_us * std.time.ns_per_us;
+    return (part_us -| passed) * std.time.ns_per_us;
+}
 
 pub const Next = enum { done, waits, none };
 
@@ -74,6 +79,7 @@ pub fn next(forest: *Forest) Next {
 
 fn nextParted(forest: *Forest) Next {
     const parted = &forest.parted.?;
+    forest.inbox.gather();
     var entry = forest.inbox.peek();
     for (0..apart_most) |_| {
         const candidate = entry orelse break;
@@ -98,13 +104,15 @@ fn isOther(forest: *const Forest, parted: *const Parted, entry: *const Entry) bo
 
 fn join(forest: *Forest, entry: *const Entry) Next {
     const parted = forest.parted.?;
-    forest.parted = null;
     const rename: Rename = .{
         .from = .{ .parent = parted.directory, .name = parted.name() },
         .to = .{ .parent = entry.owner_token, .name = entry.name() },
         .is_directory = parted.is_directory,
     };
-    if (renamed(forest, &rename, entry)) consume(entry);
+    const back = wayBack(forest, &rename, entry);
+    if (back == .waits) return .waits;
+    forest.parted = null;
+    if (renamed(forest, &rename, back)) consume(entry);
     return .done;
 }
 
@@ -332,7 +340,7 @@ fn left(forest: *Forest, directory: u32, name: []const u8, is_directory: bool) v
 const Rename = struct { from: Place, to: Place, is_directory: bool };
 
 /// False: the other half is still to be taken by itself.
-fn renamed(forest: *Forest, rename: *const Rename, entry: *const Entry) bool {
+fn renamed(forest: *Forest, rename: *const Rename, back: WayBack) bool {
     const tree = forest.treeAt(rename.from.parent);
     if (tree.alone) return renamedAlone(forest, tree, rename);
     const index = forest.nodes.find(rename.from.parent, rename.from.name) orelse blk: {
@@ -354,7 +362,7 @@ fn renamed(forest: *Forest, rename: *const Rename, entry: *const Entry) bool {
         return true;
     }
     if (rename.is_directory) held.flushAll(forest) else held.flush(forest, index, false);
-    if (isExchange(forest, rename, index, entry)) exchange(forest, rename, index) else move(forest, rename, index);
+    if (isExchange(forest, rename, index, back)) exchange(forest, rename, index) else move(forest, rename, index);
     return true;
 }
 
@@ -403,23 +411,39 @@ fn verify(forest: *Forest, index: u32, saying: *output.Saying) void {
     if (other or node.of.directory.subscriber == none) scan.again(forest, index);
 }
 
+/// A rename the other way round that follows at once.
+const WayBack = union(enum) {
+    none,
+    /// It may be on its way.
+    waits,
+    found: struct { from: *const Entry, to: *const Entry },
+};
+
+fn wayBack(forest: *Forest, rename: *const Rename, entry: *const Entry) WayBack {
+    // Only what takes the place of something can have changed places with it.
+    if (forest.nodes.find(rename.to.parent, rename.to.name) == null) return .none;
+    const waiting: WayBack = if (leftOf(entry.stamp_us, forest.now_ns) > 0) .waits else .none;
+    const from = forest.inbox.after(entry) orelse return waiting;
+    if (from.mask & Kind.KEVENT_INODE_MOVED_FROM == 0 or !isAt(from, rename.to)) return .none;
+    const to = forest.inbox.after(from) orelse return waiting;
+    if (to.mask & Kind.KEVENT_INODE_MOVED_TO == 0 or to.cookie != from.cookie or !isAt(to, rename.from)) return .none;
+    return .{ .found = .{ .from = from, .to = to } };
+}
+
 /// RENAME_EXCHANGE tells of two renames, and so do two renames there and back. What has the names now tells
 /// which, unless they have gone on since: then it is taken for an exchange, and looked at. The events of the second
 /// rename are taken along.
-fn isExchange(forest: *Forest, rename: *const Rename, index: u32, entry: *const Entry) bool {
+fn isExchange(forest: *Forest, rename: *const Rename, index: u32, back: WayBack) bool {
+    if (back != .found) return false;
     const other = forest.nodes.find(rename.to.parent, rename.to.name) orelse return false;
     if (other == index) return false;
-    const back = forest.inbox.after(entry) orelse return false;
-    const forth = forest.inbox.after(back) orelse return false;
-    if (back.mask & Kind.KEVENT_INODE_MOVED_FROM == 0 or forth.mask & Kind.KEVENT_INODE_MOVED_TO == 0) return false;
-    if (back.cookie != forth.cookie or !isAt(back, rename.to) or !isAt(forth, rename.from)) return false;
     const old = inodeAt(forest, rename.from);
     const new = inodeAt(forest, rename.to);
     const moved = forest.nodes.at(index).inode;
     const known = moved != 0 and (old == moved or new == moved);
     if (known and old == moved) return false;
-    consume(back);
-    consume(forth);
+    consume(back.found.from);
+    consume(back.found.to);
     if (!known) {
         scan.againShallow(forest, rename.from.parent);
         scan.againShallow(forest, rename.to.parent);
