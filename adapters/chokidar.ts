@@ -106,6 +106,9 @@ interface Root {
   /** As it is told, before `cwd`. */
   readonly text: string;
   readonly path: string;
+  /** What stands before names in it: as they are told, and as the system has them. */
+  readonly textPrefix: string;
+  readonly pathPrefix: string;
   /** None when another root covers it. */
   readonly tree: Tree | undefined;
   ready: boolean;
@@ -291,7 +294,9 @@ export class FSWatcher extends EventEmitter<FSWatcherEventMap> {
     if (this.#roots.has(path)) return void queueMicrotask(() => this.#tellReady());
     const covered = !was && this.#isCovered(path);
     const tree = covered || this.#leavesOut(text, path) ? undefined : new Tree(defaultLoop());
-    const root: Root = { text, path, tree, ready: tree === undefined };
+    const textPrefix = text === "." ? "" : prefixOf(text);
+    const pathPrefix = prefixOf(path);
+    const root: Root = { text, path, textPrefix, pathPrefix, tree, ready: tree === undefined };
     this.#roots.set(path, root);
     if (tree === undefined) return void queueMicrotask(() => this.#tellReady());
     if (!this.options.persistent) tree.unref();
@@ -614,14 +619,18 @@ export class FSWatcher extends EventEmitter<FSWatcherEventMap> {
   }
 }
 
+function prefixOf(path: string): string {
+  return path.endsWith("/") ? path : `${path}/`;
+}
+
 /** A path in a root as it is told, and as the system has it. */
 function namesOf(root: Root, inner: string): [text: string, path: string] {
   if (inner === "") return [root.text, root.path];
-  return [join(root.text, inner), root.path === "/" ? `/${inner}` : `${root.path}/${inner}`];
+  return [root.textPrefix + inner, root.pathPrefix + inner];
 }
 
 function textOf(root: Root, path: string): string {
-  return path === root.path ? root.text : join(root.text, relative(root.path, path));
+  return path === root.path ? root.text : root.textPrefix + path.slice(root.pathPrefix.length);
 }
 
 function checked(paths: string | string[]): string[] {

@@ -1,7 +1,7 @@
 /**
  * `kevent/register`: puts the timers of kevent in the place of the runtime's own, for the program that imports
  * it, or that preloads it: the globals, the default exports of `node:timers` and `node:timers/promises`, what
- * `require` gives for them, and what the runtime has in `Deno` or `Bun`.
+ * `require` gives for them, and what the runtime has in `Deno` (also `Deno.watchFs`) or `Bun`.
  *
  * ```sh
  * bun --preload kevent/register main.ts
@@ -21,7 +21,7 @@ import nodeTimers from "node:timers";
 import nodePromises from "node:timers/promises";
 
 type Loops = typeof import("../loop/mod.ts");
-/** What `timers.ts` of a runtime has. */
+/** What `timers.ts` of a runtime has; other files have a part for its namespace as well. */
 interface Runtimes {
   readonly timers: object;
   readonly namespace: object;
@@ -64,7 +64,14 @@ const isBun = "Bun" in globalThis;
  * Files that themselves wait for an import are not imported here: of one that another module has begun
  * to load, Deno would give out what is not there yet.
  */
-function load(): Promise<readonly [Loops, Runtimes, typeof import("./deno/timers_promises.ts")]> {
+function load(): Promise<
+  readonly [
+    Loops,
+    Runtimes,
+    typeof import("./deno/timers_promises.ts"),
+    Pick<Runtimes, "namespace">?,
+  ]
+> {
   return isBun
     ? Promise.all([
       import("./bun/mod.ts"),
@@ -75,18 +82,20 @@ function load(): Promise<readonly [Loops, Runtimes, typeof import("./deno/timers
       import("./deno/mod.ts"),
       import("./deno/timers.ts"),
       import("./deno/timers_promises.ts"),
+      import("./deno/watch_fs.ts"),
     ]);
 }
 
 async function register(): Promise<void> {
-  const [{ defaultLoop }, { timers, namespace }, { promised }] = await load();
+  const [{ defaultLoop }, { timers, namespace }, { promised }, more] = await load();
   // A queue that cannot be made is better known now.
   defaultLoop();
   replace(globalThis, timers);
   replace(nodeTimers, timers);
   // One object in Bun, and two in Deno.
   for (const holder of new Set([nodePromises, nodeTimers.promises])) replace(holder, promised);
-  replace((globalThis as unknown as Record<string, object>)[isBun ? "Bun" : "Deno"]!, namespace);
+  const holder = (globalThis as unknown as Record<string, object>)[isBun ? "Bun" : "Deno"]!;
+  replace(holder, { ...namespace, ...more?.namespace });
 }
 
 /**

@@ -1,5 +1,3 @@
-import { basename, dirname } from "node:path";
-
 /** A name that was told. */
 export interface KnownName {
   readonly path: string;
@@ -15,10 +13,13 @@ export function within(path: string, folder: string): boolean {
 export class Known {
   /** What is in each directory, and whether it is one itself. */
   readonly #folders = new Map<string, Map<string, boolean>>();
+  // Names come in runs from one directory.
+  #lastPath: string | undefined;
+  #last: Map<string, boolean> | undefined;
 
   /** @returns Whether it is a directory; `undefined` when the name is not known. */
   kindOf(path: string): boolean | undefined {
-    return this.#folders.get(dirname(path))?.get(basename(path));
+    return this.#find(parentOf(path))?.get(nameOf(path));
   }
 
   /** Whether names in it are told. */
@@ -27,7 +28,7 @@ export class Known {
   }
 
   add(path: string, directory: boolean): void {
-    this.#folder(dirname(path)).set(basename(path), directory);
+    this.#folder(parentOf(path)).set(nameOf(path), directory);
     if (directory) this.#folder(path);
   }
 
@@ -40,8 +41,7 @@ export class Known {
   take(path: string): KnownName[] {
     const directory = this.kindOf(path);
     if (directory === undefined) return [];
-    const folder = this.#folders.get(dirname(path))!;
-    folder.delete(basename(path));
+    this.#folder(parentOf(path)).delete(nameOf(path));
     const taken = [{ path, directory }];
     if (directory) this.#takeContent(path, taken);
     return taken.reverse();
@@ -53,12 +53,14 @@ export class Known {
   }
 
   clear(): void {
+    this.#lastPath = undefined;
     this.#folders.clear();
   }
 
   /** Without recursion: trees may be deep. */
   #takeContent(top: string, taken: KnownName[]): void {
     const folders = [top];
+    this.#lastPath = undefined;
     for (let path = folders.pop(); path !== undefined; path = folders.pop()) {
       const names = this.#folders.get(path) ?? [];
       this.#folders.delete(path);
@@ -71,8 +73,27 @@ export class Known {
   }
 
   #folder(path: string): Map<string, boolean> {
-    const names = this.#folders.get(path) ?? new Map<string, boolean>();
+    const known = this.#find(path);
+    if (known !== undefined) return known;
+    const names = new Map<string, boolean>();
     this.#folders.set(path, names);
+    this.#lastPath = undefined;
     return names;
   }
+
+  #find(path: string): Map<string, boolean> | undefined {
+    if (path !== this.#lastPath) {
+      this.#lastPath = path;
+      this.#last = this.#folders.get(path);
+    }
+    return this.#last;
+  }
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/")) || "/";
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }

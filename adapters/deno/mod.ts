@@ -1,11 +1,13 @@
 /**
- * kevent in Deno, and Deno's timers on a loop of kevent.
+ * kevent in Deno, and Deno's timers and `Deno.watchFs` on a loop of kevent.
  *
  * @module
  */
 import { setRuntime } from "../../loop/host.ts";
 import { host, library } from "./host.ts";
 import { namespace, timers } from "./timers.ts";
+
+export { type FsEvent, type FsWatcher, watchFs, type WatchFsOptions } from "./watch_fs.ts";
 
 setRuntime({ host, library });
 
