@@ -4,7 +4,12 @@ import { join } from "node:path";
 
 /** A temporary folder that goes away with the scope. */
 export class Folder implements Disposable {
-  readonly path: string = mkdtempSync(join(tmpdir(), "kevent-"));
+  readonly path: string;
+
+  /** @param place Where. Default: where temporary folders are. */
+  constructor(place: string = tmpdir()) {
+    this.path = mkdtempSync(join(place, "kevent-"));
+  }
 
   /** Path of something in it. */
   at(name: string): string {
