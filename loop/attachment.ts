@@ -18,8 +18,12 @@ export interface Attended {
   opened(): void;
   /** Something was written: it must reach the kernel before the runtime sleeps. */
   settle(): void;
-  /** Something wants a round. */
-  attend(): void;
+  /**
+   * Something wants a round, perhaps.
+   *
+   * @param woken Whether a wake-up came.
+   */
+  attend(woken: boolean): void;
 }
 
 /** What ties a loop to that of the runtime: who calls when, and who keeps the process alive. */
@@ -64,7 +68,7 @@ export class Attachment {
       if (this.#fd === NONE) this.#fd = this.#queue.openWake();
       // What runs on the way must not open it once more.
       this.#opened = true;
-      this.#wake = this.#host.wake(this.#fd, () => this.#attended.attend());
+      this.#wake = this.#host.wake(this.#fd, () => this.#attended.attend(true));
       this.#fd = NONE;
       if (this.#closed) this.#wake.close(() => {});
       this.#attended.opened();
@@ -110,7 +114,7 @@ export class Attachment {
       this.#macrotask = false;
       // What was the reason to live may have been unref'd meanwhile: without any, the runtime may end.
       if (keepAlive && !this.#attended.alive()) this.later(false);
-      else this.#attended.attend();
+      else this.#attended.attend(false);
     }, keepAlive);
   }
 

@@ -34,6 +34,12 @@ export interface Host {
    */
   macrotask(callback: () => void, keepAlive: boolean): void;
 
+  /**
+   * Whether a callback, or the checkpoint after it, may run the runtime's own loop until something has
+   * happened. Then the loop has its rounds in there as well: what is waited for may be ours.
+   */
+  readonly nests: boolean;
+
   /** Calls back in the microtask phase. */
   microtask(callback: () => void): void;
 

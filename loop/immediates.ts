@@ -123,7 +123,8 @@ export class Immediates {
     const { checkpoint } = this.#host;
     const batch = this.#batch;
     let fine = true;
-    for (let left = most; fine && left > 0 && this.#next < batch.length;) {
+    // A loop in a callback may have run the rest of them, and begun the next batch.
+    for (let left = most; fine && left > 0 && this.#batch === batch && this.#next < batch.length;) {
       const at = this.#next++;
       const immediate = batch[at];
       if (immediate === undefined) continue;

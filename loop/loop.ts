@@ -189,9 +189,9 @@ export class Loop implements Disposable, AsyncDisposable {
     if (options.attached ?? true) {
       this.#attachment = new Attachment(host, this.queue, {
         alive: () => this.alive,
-        opened: () => this.#asleep = false,
+        opened: () => this.#rouse(),
         settle: () => this.#settle(),
-        attend: () => this.#attend(),
+        attend: (woken) => this.#attend(woken),
       });
     }
     this.updateTime();
@@ -383,7 +383,7 @@ export class Loop implements Disposable, AsyncDisposable {
   apply(): void {
     if (this.#closed || this.queue.pending + this.#applied.length === 0) return;
     // The library takes any turn for being awake, so the wake-up must be asked for again.
-    this.#asleep = false;
+    this.#rouse();
     try {
       this.#waiting = this.queue.apply();
       this.#tellApplied();
@@ -474,6 +474,7 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#driven = resolve;
     this.#lingerNs = lingerNs;
     this.#lingers = LINGERS_MAX;
+    this.#rouse();
     this.#attendLater();
     return promise;
   }
@@ -481,7 +482,9 @@ export class Loop implements Disposable, AsyncDisposable {
   /** Ends `run` or `drive` after the present round; before them, the next one. It can go on later. */
   stop(): void {
     this.#stopped = true;
-    if (this.#driven !== undefined) this.#attendLater();
+    if (this.#driven === undefined) return;
+    this.#rouse();
+    this.#attendLater();
   }
 
   /**
@@ -638,6 +641,7 @@ export class Loop implements Disposable, AsyncDisposable {
   }
 
   #turn(timeoutNs: number, flags: number): void {
+    this.#rouse();
     const idle = timeoutNs > 0 && !this.#busy();
     const jumps = idle && this.#jumps();
     const waits = idle && !jumps;
@@ -663,9 +667,15 @@ export class Loop implements Disposable, AsyncDisposable {
     if (this.#applied.length > 0) this.#tellApplied();
   }
 
+  /** The sleep is over, whoever ended it. */
+  #rouse(nowNs = 0): void {
+    if (!this.#asleep) return;
+    this.#asleep = false;
+    this.#idleNs += (nowNs === 0 ? this.#kernelClock.now() : nowNs) - this.#asleepNs;
+  }
+
   /** Takes over what a turn did before it failed. */
   #turnFailed(): void {
-    this.#asleep = false;
     this.#waiting = this.#ring.waiting;
     if (this.queue.pending === 0) this.#tellApplied();
   }
@@ -675,8 +685,8 @@ export class Loop implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Hands records to their handles. The queue reuses their slots with the next turn, not before,
-   * so a handle may read its record until it returns.
+   * Hands records to their handles. The queue reuses their slots with the next turn, which a callback
+   * may bring about: a handle reads its record before it calls anybody.
    */
   #dispatch(count: number): void {
     const ring = this.#ring;
@@ -684,7 +694,7 @@ export class Loop implements Disposable, AsyncDisposable {
     const { checkpoint } = this.host;
     // An error of an earlier phase is no reason: it might come in each round.
     let fine = true;
-    for (let left = count; left > 0 && !this.#closed && fine; left--) {
+    for (let left = count; left > 0 && this.#waiting > 0 && !this.#closed && fine; left--) {
       const at = ring.consume();
       this.#waiting--;
       const tenant = this.slots.tenant(words[at + USER_0]!, words[at + USER_1]!);
@@ -767,7 +777,10 @@ export class Loop implements Disposable, AsyncDisposable {
 
   /** A change was written: it must reach the kernel before the runtime sleeps. */
   #changed(): void {
-    if (!this.#running && !this.#closed) this.#attachment?.soon();
+    if (this.#closed) return;
+    if (!this.#running) this.#attachment?.soon();
+    // The round that runs sees to it, unless its callback waits for just that.
+    else if (this.host.nests) this.#attachment?.later(this.alive);
   }
 
   /** Applies changes; then either something waits and gets a round of its own, or the loop sleeps. */
@@ -798,17 +811,19 @@ export class Loop implements Disposable, AsyncDisposable {
   }
 
   #attendLater(): void {
-    if (!this.#running && !this.#closed) this.#attachment?.later(this.alive);
+    if (this.#closed || this.#running && !this.host.nests) return;
+    this.#attachment?.later(this.alive);
   }
 
   /** The runtime called: round after round, until one brings nothing or it is enough. */
-  #attend(): void {
-    if (this.#closed || this.#running) return;
+  #attend(woken: boolean): void {
+    if (this.#closed || !woken && this.#idle()) return;
     // What callbacks start is told to the kernel by the rounds: nobody else opens the way back.
     this.#attachment!.open();
     this.#wokenNs = this.#kernelClock.now();
-    if (this.#asleep) this.#idleNs += this.#wokenNs - this.#asleepNs;
-    this.#asleep = false;
+    // Whoever runs a round now learns from it that another one is wanted.
+    this.#rouse(this.#wokenNs);
+    if (this.#running && !this.host.nests) return;
     this.#guarded(() => {
       this.#failed = false;
       // Woken for a timer mostly: it need not wait for a native turn. Immediates come first, as they do
@@ -837,11 +852,14 @@ export class Loop implements Disposable, AsyncDisposable {
   }
 
   #guarded(body: () => void): void {
+    const outer = this.#running;
     this.#running = true;
+    // The way in if a callback waits in the runtime's loop; otherwise it comes for nothing.
+    if (this.host.nests) this.#attachment?.later(this.alive);
     try {
       body();
     } finally {
-      this.#running = false;
+      this.#running = outer;
     }
   }
 

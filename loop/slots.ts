@@ -11,7 +11,7 @@ export interface Tenant {
   /**
    * An event came.
    *
-   * @param words Memory of the record, valid during the call.
+   * @param words Memory of the record, valid until somebody's callback is called.
    * @param at Index of its first word.
    */
   onRecord(words: Uint32Array, at: number): void;

@@ -120,6 +120,9 @@ export const host: Host = {
     });
   },
 
+  // `expect(promise).resolves` of `bun:test` does, and `require` of a module that awaits.
+  nests: true,
+
   microtask(callback: () => void): void {
     outside(() => queueMicrotask(callback));
   },

@@ -107,6 +107,8 @@ export const host: Host = {
     });
   },
 
+  nests: false,
+
   microtask(callback: () => void): void {
     outside(() => queueMicrotask(callback));
   },
