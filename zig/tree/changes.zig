@@ -362,6 +362,9 @@ fn renamed(forest: *Forest, rename: *const Rename, back: WayBack) bool {
         return true;
     }
     if (rename.is_directory) held.flushAll(forest) else held.flush(forest, index, false);
+    defer if (rename.is_directory) {
+        _ = scan.resumePostponed(forest, false);
+    };
     if (isExchange(forest, rename, index, back)) exchange(forest, rename, index) else move(forest, rename, index);
     return true;
 }

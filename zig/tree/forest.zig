@@ -495,6 +495,9 @@ pub const Forest = struct {
             .waits => return false,
             .none => {},
         }
+        // Nothing is on its way that could say where it went.
+        if (scan.resumePostponed(forest, true)) return true;
+        if (held.settleDoubt(forest)) return true;
         if (forest.fellDying()) return true;
         if (scan.beginBroad(forest)) return true;
         return forest.startDue();
@@ -532,7 +535,7 @@ pub const Forest = struct {
     fn deadline(forest: *Forest) u64 {
         if (forest.short) return forest.now_ns + retry_ns;
         if (forest.output.waiting() > 0 or forest.felling != null or forest.dying != none) return 1;
-        if (forest.scan.isBusy() or forest.scan.waits()) return 1;
+        if (forest.scan.isBusy() or forest.scan.waits() or forest.held.doubts_count > 0) return 1;
         if (forest.parted) |*parted| return forest.now_ns + parted.leftNs(forest.now_ns);
         if (forest.inbox.peek() != null) return 1;
         var at = forest.held.due();

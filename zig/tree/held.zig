@@ -18,13 +18,26 @@ pub const Held = struct {
     entries: pools.Array(Entry),
     start: u32 = 0,
     end: u32 = 0,
+    /// Files that were not where they should be when they were told of.
+    doubts: pools.Array(u32),
+    doubts_count: u32 = 0,
 
     pub fn init() Error!Held {
-        return .{ .entries = try .init(1 << 27) };
+        var entries: pools.Array(Entry) = try .init(1 << 27);
+        errdefer entries.deinit();
+        return .{ .entries = entries, .doubts = try .init(1 << 26) };
     }
 
     pub fn deinit(held: *Held) void {
         held.entries.deinit();
+        held.doubts.deinit();
+    }
+
+    fn doubt(held: *Held, index: u32) void {
+        // Without memory for it, what it holds stays untold until it is written again.
+        held.doubts.reach(held.doubts_count) catch return;
+        held.doubts.items[held.doubts_count] = index;
+        held.doubts_count += 1;
     }
 
     pub fn due(held: *const Held) u64 {
@@ -96,9 +109,30 @@ fn kindOf(flags: anytype) u32 {
 /// Look at what has the name of a node, and remember it. Null: nothing has.
 pub fn see(forest: *Forest, index: u32) ?Stat {
     const node = forest.nodes.at(index);
-    const stat = forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch return null;
+    const stat = forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch {
+        if (node.isDirectory()) return null;
+        // Perhaps something above it was renamed, and the event is on its way.
+        node.inode = 0;
+        forest.held.doubt(index);
+        return null;
+    };
     remember(node, stat);
     return stat;
+}
+
+/// No event is on its way: a file that nobody could look at when it was told of is told of again, if it is there.
+pub fn settleDoubt(forest: *Forest) bool {
+    if (forest.held.doubts_count == 0) return false;
+    forest.held.doubts_count -= 1;
+    const index = forest.held.doubts.items[forest.held.doubts_count];
+    const node = forest.nodes.at(index);
+    if (!node.flags.live or node.isDirectory() or node.inode != 0 or node.flags.held() or node.flags.gone) return true;
+    const stat = forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch return true;
+    remember(node, stat);
+    var saying: output.Saying = .{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_MODIFY, .flags = abi.TreeFlag.KEVENT_TREE_RECONCILED };
+    saying.see(stat);
+    forest.tellNode(saying, index);
+    return true;
 }
 
 /// Where a directory is now and was none before, or the other way round, another event says so.

@@ -42,7 +42,9 @@ const How = packed struct(u32) {
     initial: bool = false,
     /// What is told is marked.
     reconciled: bool = false,
-    padding: u28 = 0,
+    /// It was not where it should be before, and no event is on its way that could say why.
+    last: bool = false,
+    padding: u27 = 0,
 };
 
 const Stack = struct {
@@ -67,6 +69,9 @@ pub const Scanner = struct {
     fresh: Stack,
     /// All others.
     broad: Stack,
+    /// Directories that are not where they should be: something above them was renamed, perhaps, of which
+    /// the event is on its way.
+    postponed: Stack,
     /// The look that is under way.
     job: ?Job = null,
     fd: sys.Fd = -1,
@@ -78,12 +83,15 @@ pub const Scanner = struct {
     pub fn init() Error!Scanner {
         var fresh: pools.Array(Job) = try .init(1 << 26);
         errdefer fresh.deinit();
-        return .{ .fresh = .{ .jobs = fresh }, .broad = .{ .jobs = try .init(1 << 26) } };
+        var broad: pools.Array(Job) = try .init(1 << 26);
+        errdefer broad.deinit();
+        return .{ .fresh = .{ .jobs = fresh }, .broad = .{ .jobs = broad }, .postponed = .{ .jobs = try .init(1 << 26) } };
     }
 
     pub fn deinit(scanner: *Scanner) void {
         scanner.fresh.jobs.deinit();
         scanner.broad.jobs.deinit();
+        scanner.postponed.jobs.deinit();
     }
 
     pub fn isBusy(scanner: *const Scanner) bool {
@@ -91,7 +99,7 @@ pub const Scanner = struct {
     }
 
     pub fn waits(scanner: *const Scanner) bool {
-        return scanner.fresh.count + scanner.broad.count > 0;
+        return scanner.fresh.count + scanner.broad.count + scanner.postponed.count > 0;
     }
 
     pub fn stop(scanner: *Scanner) void {
@@ -309,8 +317,7 @@ fn watchLimit() u64 {
 
 fn refused(forest: *Forest, tree: *Tree, job: Job, err: Error) void {
     switch (err) {
-        // Gone, or not what it was; its parent's events tell. Nobody tells of a root.
-        error.NOENT, error.NOTDIR, error.LOOP, error.STALE => if (job.node == tree.root) roots.check(forest, tree),
+        error.NOENT, error.NOTDIR, error.LOOP, error.STALE => if (missed(forest, tree, job)) return,
         error.MFILE, error.NFILE, error.NOMEM => {
             forest.short = true;
             forest.scan.job = null;
@@ -324,6 +331,39 @@ fn refused(forest: *Forest, tree: *Tree, job: Job, err: Error) void {
         }, job.node),
     }
     end(forest, tree);
+}
+
+/// A directory is not there, or not what it was. True: its turn comes once more.
+fn missed(forest: *Forest, tree: *Tree, job: Job) bool {
+    if (job.node == tree.root) {
+        roots.check(forest, tree);
+        return false;
+    }
+    if (job.how.last) {
+        againShallow(forest, forest.nodes.at(job.node).parent);
+        return false;
+    }
+    forest.scan.job = null;
+    forest.scan.postponed.push(job) catch {
+        forest.lost(tree);
+        return false;
+    };
+    return true;
+}
+
+/// Something was renamed, or no event is on its way any more (`last`): look again where it is now.
+pub fn resumePostponed(forest: *Forest, last: bool) bool {
+    const any = forest.scan.postponed.count > 0;
+    while (forest.scan.postponed.pop()) |job| {
+        var again_job = job;
+        again_job.how.last = last;
+        forest.scan.fresh.push(again_job) catch {
+            const tree = forest.treeOf(job.tree) catch continue;
+            tree.looks -= 1;
+            forest.lost(tree);
+        };
+    }
+    return any;
 }
 
 /// A part of the look that is under way.
