@@ -263,9 +263,11 @@ fn changed(forest: *Forest, directory: u32, name: []const u8, is_directory: bool
     }
 }
 
-/// A file that nobody remembered, if it is there.
+/// A file that nobody remembered, if it is there. Where all are remembered it is one that was deleted, whose
+/// writer goes on: the kernel tells of that under its old name.
 fn meet(forest: *Forest, directory: u32, name: []const u8) ?u32 {
     const tree = forest.treeAt(directory);
+    if (tree.ready and tree.remembersFiles()) return null;
     _ = forest.look(tree, .{ .parent = directory, .name = name }) catch return null;
     return forest.nodes.insert(forest.nodes.at(directory).tree, directory, name, .file) catch {
         forest.lost(tree);
@@ -476,7 +478,10 @@ fn exchange(forest: *Forest, rename: *const Rename, index: u32) void {
     };
     forest.nodes.exchange(index, other);
     verify(forest, index, &saying);
-    var unsaid: output.Saying = saying;
-    verify(forest, other, &unsaid);
+    // What is not told of a file must stay open.
+    if (forest.nodes.at(other).isDirectory()) {
+        var unsaid: output.Saying = saying;
+        verify(forest, other, &unsaid);
+    }
     forest.tellNode(saying, index);
 }
