@@ -184,9 +184,11 @@ export class TimerSlab<Item> {
 
   /** Gives a slot back: its id names nothing any more. */
   free(slot: number): void {
-    // Twice would give the place of one timer to two, long after whoever did it has gone.
-    if (this.#items[slot] === undefined) throw new Error(`Timer ${slot} was freed already`);
     const words = this.#words;
+    const bits = this.#freeBits;
+    const bit = 1 << (slot & 31);
+    // Twice would give the place of one timer to two, long after whoever did it has gone.
+    if ((bits[slot >> 5]! & bit) !== 0) throw new Error(`Timer ${slot} was freed already`);
     const at = slot * STRIDE;
     if ((words[at + STATE]! & WAITS_MASK) !== IDLE) this.unschedule(slot);
     this.#items[slot] = undefined;
@@ -195,7 +197,7 @@ export class TimerSlab<Item> {
     words[at + GENERATION] = generation === OTHERS_GENERATION ? OTHERS_GENERATION_END : generation;
     // A slot that has used up its generations is not used again: an old id must not name a new timer.
     if (generation > GENERATION_MAX) return;
-    this.#freeBits[slot >> 5] = this.#freeBits[slot >> 5]! | 1 << (slot & 31);
+    bits[slot >> 5] = bits[slot >> 5]! | bit;
     this.#freeCount++;
   }
 

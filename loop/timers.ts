@@ -181,11 +181,15 @@ export class Timers {
    * @returns Whether there was one.
    */
   clear(id: number): boolean {
-    const slot = this.slotOf(id);
+    const slab = this.#slab;
+    const slot = slab.slotOf(id);
     if (slot < 0) return false;
-    const item = this.#slab.itemOf(slot);
-    this.close(slot);
-    if (typeof item !== "function") item.onClear?.();
+    const flags = slab.flagsOf(slot);
+    if ((flags & NAMED) === 0) return false;
+    const item = slab.itemOf(slot);
+    if (slab.isScheduled(slot) && (flags & REF) !== 0) this.#unref();
+    slab.free(slot);
+    if ((flags & PLAIN) === 0) (item as TimerItem).onClear?.();
     return true;
   }
 
