@@ -444,12 +444,15 @@ fn isExchange(forest: *Forest, rename: *const Rename, index: u32, back: WayBack)
     if (other == index) return false;
     const old = inodeAt(forest, rename.from);
     const new = inodeAt(forest, rename.to);
-    const moved = forest.nodes.at(index).inode;
-    const known = moved != 0 and (old == moved or new == moved);
-    if (known and old == moved) return false;
+    // A look when an earlier name of it was told may have been at another file: no proof by itself.
+    const mine = forest.nodes.at(index).inode;
+    const its = forest.nodes.at(other).inode;
+    const known = mine != 0 and its != 0 and mine != its;
+    if (known and old == mine and new == 0) return false;
+    const certain = known and new == mine and old == its;
     consume(back.found.from);
     consume(back.found.to);
-    if (!known) {
+    if (!certain) {
         scan.againShallow(forest, rename.from.parent);
         scan.againShallow(forest, rename.to.parent);
     }
