@@ -364,6 +364,7 @@ fn renamed(forest: *Forest, rename: *const Rename, back: WayBack) bool {
         return true;
     }
     if (rename.is_directory) held.flushAll(forest) else held.flush(forest, index, false);
+    if (rename.is_directory) forest.moved = true;
     defer if (rename.is_directory) {
         _ = scan.resumePostponed(forest, false);
     };
@@ -483,6 +484,7 @@ fn exchange(forest: *Forest, rename: *const Rename, index: u32) void {
     verify(forest, index, &saying);
     // What is not told of a file must stay open.
     if (forest.nodes.at(other).isDirectory()) {
+        forest.moved = true;
         var unsaid: output.Saying = saying;
         verify(forest, other, &unsaid);
     }

@@ -112,6 +112,8 @@ pub const Forest = struct {
     parted: ?changes.Parted = null,
     /// Roots of trees that were removed, and are taken down when there is time: linked by `next`.
     dying: u32 = none,
+    /// A directory was renamed since all events were taken the last time.
+    moved: bool = false,
     /// When this call looked at the clock last.
     now_ns: u64 = 0,
     armed_ns: u64 = never,
@@ -497,7 +499,7 @@ pub const Forest = struct {
         }
         // Nothing is on its way that could say where it went.
         if (scan.resumePostponed(forest, true)) return true;
-        if (held.settleDoubt(forest)) return true;
+        if (held.settle(forest)) return true;
         if (forest.fellDying()) return true;
         if (scan.beginBroad(forest)) return true;
         return forest.startDue();
@@ -535,7 +537,7 @@ pub const Forest = struct {
     fn deadline(forest: *Forest) u64 {
         if (forest.short) return forest.now_ns + retry_ns;
         if (forest.output.waiting() > 0 or forest.felling != null or forest.dying != none) return 1;
-        if (forest.scan.isBusy() or forest.scan.waits() or forest.held.doubts_count > 0) return 1;
+        if (forest.scan.isBusy() or forest.scan.waits() or forest.held.doubts.count > 0 or forest.moved) return 1;
         if (forest.parted) |*parted| return forest.now_ns + parted.leftNs(forest.now_ns);
         if (forest.inbox.peek() != null) return 1;
         var at = forest.held.due();

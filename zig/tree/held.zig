@@ -5,39 +5,63 @@ const std = @import("std");
 const abi = @import("../abi.zig");
 const Error = @import("../errors.zig").Error;
 const pools = @import("../pool.zig");
+const none = pools.none;
 const Stat = @import("../sys/directory.zig").Stat;
 const forests = @import("forest.zig");
 const Forest = forests.Forest;
 const output = @import("output.zig");
+const scan = @import("scan.zig");
 
 /// A node, perhaps another one by now: then it is told a little early.
 const Entry = struct { node: u32, deadline_ns: u64 };
+
+const Indexes = struct {
+    array: pools.Array(u32),
+    count: u32 = 0,
+
+    fn init() Error!Indexes {
+        return .{ .array = try .init(1 << 26) };
+    }
+
+    fn deinit(indexes: *Indexes) void {
+        indexes.array.deinit();
+    }
+
+    fn push(indexes: *Indexes, index: u32) Error!void {
+        try indexes.array.reach(indexes.count);
+        indexes.array.items[indexes.count] = index;
+        indexes.count += 1;
+    }
+
+    fn pop(indexes: *Indexes) u32 {
+        indexes.count -= 1;
+        return indexes.array.items[indexes.count];
+    }
+};
 
 /// In the order in which they are due, where all trees have one window; else nearly.
 pub const Held = struct {
     entries: pools.Array(Entry),
     start: u32 = 0,
     end: u32 = 0,
-    /// Files that were not where they should be when they were told of.
-    doubts: pools.Array(u32),
-    doubts_count: u32 = 0,
+    /// Nodes that were not where they should be when they were told of.
+    doubts: Indexes,
+    /// Nodes that were looked at since all events were taken the last time. If a directory was renamed since,
+    /// another one may have had its path by then.
+    looked: Indexes,
 
     pub fn init() Error!Held {
         var entries: pools.Array(Entry) = try .init(1 << 27);
         errdefer entries.deinit();
-        return .{ .entries = entries, .doubts = try .init(1 << 26) };
+        var doubts: Indexes = try .init();
+        errdefer doubts.deinit();
+        return .{ .entries = entries, .doubts = doubts, .looked = try .init() };
     }
 
     pub fn deinit(held: *Held) void {
         held.entries.deinit();
         held.doubts.deinit();
-    }
-
-    fn doubt(held: *Held, index: u32) void {
-        // Without memory for it, what it holds stays untold until it is written again.
-        held.doubts.reach(held.doubts_count) catch return;
-        held.doubts.items[held.doubts_count] = index;
-        held.doubts_count += 1;
+        held.looked.deinit();
     }
 
     pub fn due(held: *const Held) u64 {
@@ -113,26 +137,44 @@ pub fn see(forest: *Forest, index: u32) ?Stat {
         if (node.isDirectory()) return null;
         // Perhaps something above it was renamed, and the event is on its way.
         node.inode = 0;
-        forest.held.doubt(index);
+        forest.held.doubts.push(index) catch forest.lost(forest.treeAt(index));
         return null;
     };
     remember(node, stat);
+    looked(forest, index);
     return stat;
 }
 
-/// No event is on its way: a file that nobody could look at when it was told of is told of again, if it is there.
-pub fn settleDoubt(forest: *Forest) bool {
-    if (forest.held.doubts_count == 0) return false;
-    forest.held.doubts_count -= 1;
-    const index = forest.held.doubts.items[forest.held.doubts_count];
-    const node = forest.nodes.at(index);
-    if (!node.flags.live or node.isDirectory() or node.inode != 0 or node.flags.held() or node.flags.gone) return true;
-    const stat = forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch return true;
-    remember(node, stat);
-    var saying: output.Saying = .{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_MODIFY, .flags = abi.TreeFlag.KEVENT_TREE_RECONCILED };
-    saying.see(stat);
-    forest.tellNode(saying, index);
+/// It was looked at by its path.
+pub fn looked(forest: *Forest, index: u32) void {
+    forest.held.looked.push(index) catch forest.lost(forest.treeAt(index));
+}
+
+/// All events were taken: see what is in doubt. False: nothing is.
+pub fn settle(forest: *Forest) bool {
+    const held = &forest.held;
+    if (held.doubts.count > 0) {
+        recheck(forest, held.doubts.pop());
+        return true;
+    }
+    if (!forest.moved) held.looked.count = 0;
+    if (held.looked.count == 0) {
+        forest.moved = false;
+        return false;
+    }
+    recheck(forest, held.looked.pop());
     return true;
+}
+
+fn recheck(forest: *Forest, index: u32) void {
+    const node = forest.nodes.at(index);
+    if (!node.flags.live or node.flags.held() or node.flags.gone or node.flags.asked or node.flags.ignored) return;
+    const tree = forest.treeAt(index);
+    if (!tree.live or node.parent == none) return;
+    const stat = forest.look(tree, .of(&forest.nodes, index)) catch return scan.againShallow(forest, node.parent);
+    if (node.isDirectory() != (stat.kind == .directory)) return scan.againShallow(forest, node.parent);
+    if (!node.isDirectory()) return scan.compareNode(forest, index, stat, abi.TreeFlag.KEVENT_TREE_RECONCILED);
+    if (node.inode != stat.inode) scan.again(forest, index);
 }
 
 /// Where a directory is now and was none before, or the other way round, another event says so.

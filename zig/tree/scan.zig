@@ -262,6 +262,7 @@ fn open(forest: *Forest, tree: *Tree, job: Job) Error!void {
         forest.unwatch(job.node);
     }
     node.inode = stat.inode;
+    held.looked(forest, job.node);
     if (node.of.directory.subscriber == none) try listen(forest, tree, job.node, fd, stat.device);
     forest.scan.fd = fd;
     forest.scan.listing = .{ .bytes = "" };
