@@ -1,15 +1,15 @@
 /**
- * `kevent/register`: puts the timers of kevent in the place of the runtime's own, for the program that imports
- * it, or that preloads it: the globals, the default exports of `node:timers` and `node:timers/promises`, what
- * `require` gives for them, and what the runtime has in `Deno` (also `Deno.watchFs`) or `Bun`.
+ * `kevent/register`: puts the timers and file watchers of kevent in the place of the runtime's own, for the
+ * program that imports it, or that preloads it: the globals, the default exports of `node:timers`,
+ * `node:timers/promises`, `node:fs` (`watch`, `watchFile`, `unwatchFile`) and `node:fs/promises` (`watch`),
+ * what `require` gives for them, and what the runtime has in `Deno` (also `Deno.watchFs`) or `Bun`.
  *
  * ```sh
  * bun --preload kevent/register main.ts
  * deno run --allow-ffi --preload ./node_modules/kevent/dist/adapters/register.js main.ts
  * ```
  *
- * It does not reach what a module imports from `node:timers` or `node:timers/promises` by name, by `* as` or by
- * `await import`: the runtimes fix these names when anything first imports the module, which kevent does, and
+ * It does not reach what a module imports from one of these by name, by `* as` or by `await import`: the runtimes fix these names when anything first imports the module, which kevent does, and
  * nobody can change them then. Nor does it reach timers that the runtime makes itself, such as those of
  * `AbortSignal.timeout`.
  *
@@ -17,8 +17,11 @@
  *
  * @module
  */
+import nodeFs from "node:fs";
+import nodeFsPromises from "node:fs/promises";
 import nodeTimers from "node:timers";
 import nodePromises from "node:timers/promises";
+import type { FileWatching } from "./fs_watch.ts";
 
 type Loops = typeof import("../loop/mod.ts");
 /** What `timers.ts` of a runtime has; other files have a part for its namespace as well. */
@@ -69,6 +72,7 @@ function load(): Promise<
     Loops,
     Runtimes,
     typeof import("./deno/timers_promises.ts"),
+    FileWatching,
     Pick<Runtimes, "namespace">?,
   ]
 > {
@@ -77,23 +81,32 @@ function load(): Promise<
       import("./bun/mod.ts"),
       import("./bun/timers.ts"),
       import("./bun/timers_promises.ts"),
+      import("./bun/fs_watch.ts"),
     ])
     : Promise.all([
       import("./deno/mod.ts"),
       import("./deno/timers.ts"),
       import("./deno/timers_promises.ts"),
+      import("./deno/fs_watch.ts"),
       import("./deno/watch_fs.ts"),
     ]);
 }
 
+function replaceWatchers({ watchers, promised }: FileWatching): void {
+  // Deno has one name more for the same.
+  replace(nodeFs, { ...watchers, watchPromise: promised.watch });
+  for (const holder of new Set([nodeFsPromises, nodeFs.promises])) replace(holder, promised);
+}
+
 async function register(): Promise<void> {
-  const [{ defaultLoop }, { timers, namespace }, { promised }, more] = await load();
+  const [{ defaultLoop }, { timers, namespace }, { promised }, files, more] = await load();
   // A queue that cannot be made is better known now.
   defaultLoop();
   replace(globalThis, timers);
   replace(nodeTimers, timers);
   // One object in Bun, and two in Deno.
   for (const holder of new Set([nodePromises, nodeTimers.promises])) replace(holder, promised);
+  replaceWatchers(files);
   const holder = (globalThis as unknown as Record<string, object>)[isBun ? "Bun" : "Deno"]!;
   replace(holder, { ...namespace, ...more?.namespace });
 }

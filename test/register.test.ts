@@ -35,7 +35,7 @@ function expectAll(lines: Map<string, string>, names: readonly string[], what: s
 const PLACES = [
   ...["globalThis", "node:timers", "timers by require", "node:timers as a built-in module"],
   ...["node:timers/promises", "timers/promises by require", "promises of node:timers"],
-  "namespace",
+  ...["node:fs", "fs by require", "node:fs/promises", "promises of node:fs", "namespace"],
 ];
 /** What holds of the runtime's own, and must of ours. */
 const PARTS = ["one object", "promisify", "globals"];
