@@ -92,6 +92,8 @@ fn nextParted(forest: *Forest) Next {
     forest.parted = null;
     _ = forest.nodes.directory(gone.directory, gone.serial) orelse return .done;
     left(forest, gone.directory, gone.name(), gone.is_directory);
+    // Something has its name: it comes with an event of its own, or changed places with what left.
+    if (inodeAt(forest, .{ .parent = gone.directory, .name = gone.name() }) != 0) scan.againShallow(forest, gone.directory);
     return .done;
 }
 
