@@ -64,6 +64,8 @@ export class TreeModel {
     limit: 0,
     error: 0,
   };
+  /** Events that were found by comparing: names that changed hands faster than one could look. */
+  reconciled = 0;
   /** What was told, with the time of each. */
   readonly log: string[] = [];
 
@@ -85,6 +87,7 @@ export class TreeModel {
   /** Applies an event. */
   replay(event: TreeEvent): void {
     this.counts[event.kind]++;
+    if (event.reconciled) this.reconciled++;
     this.log.push(lineOf(event));
     const { kind, path } = event;
     if (kind === "error" || kind === "limit") return this.#wrong(event, String(event.error));
@@ -109,7 +112,7 @@ export class TreeModel {
     const severalNames = new Set(linked);
     const looked = this.#options.polled || this.counts.overflow > 0;
     const keysOf = (path: string, { directory }: Entry): readonly Key[] => {
-      if (directory) return looked ? [] : ["inode"];
+      if (directory) return looked || this.reconciled > 0 ? [] : ["inode"];
       return severalNames.has(path) ? ["inode"] : ["inode", "size", "mtimeNs"];
     };
     const wrong = [...this.#entries.keys()]
@@ -205,6 +208,9 @@ export class TreeModel {
     for (const [below, one] of moved) this.#entries.set(path + below, one);
     for (const [below, one] of back) this.#entries.set(oldPath + below, one);
     this.#see(entry, event);
+    // The event has room for one of them.
+    const other = this.#entries.get(oldPath);
+    if (other !== undefined) other.stat = statOf(`${this.#root}/${oldPath}`) ?? other.stat;
   }
 
   #see(entry: Entry, { stat, symlink }: TreeEvent): void {

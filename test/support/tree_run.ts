@@ -133,6 +133,7 @@ export class TreeRun implements Disposable {
     const { usePolling, ignore, depth, snapshot = true } = this.shape;
     const { overflow } = this.#model.counts;
     if (!exact || usePolling || ignore || depth !== undefined || overflow > 0) return;
+    if (this.#model.reconciled > 0) return;
     for (const kind of ["create", "remove", "rename"] as const) {
       // Files that nobody remembers go in silence with the directory they are in.
       if (kind === "remove" && !snapshot) continue;

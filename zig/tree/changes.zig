@@ -217,6 +217,8 @@ fn came(forest: *Forest, directory: u32, name: []const u8, is_directory: bool, w
 /// CREATE, of what the first look has met; with MOVED_TO it may be that something else had the name then.
 fn isLate(forest: *Forest, index: u32, whole: bool) bool {
     if (!whole) return true;
+    // Numbers of inodes are used again, so afterwards they prove nothing.
+    if (forest.inbox.eaten >= forest.treeAt(index).ready_at) return false;
     const stat = forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch return true;
     return stat.inode == forest.nodes.at(index).inode;
 }
@@ -389,9 +391,11 @@ fn move(forest: *Forest, rename: *const Rename, index: u32) void {
     const tree = forest.treeAt(index);
     var saying: output.Saying = .{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_RENAME, .old = oldPath(forest, rename.from) };
     if (forest.nodes.find(rename.to.parent, rename.to.name)) |other| {
-        saying.flags |= abi.TreeFlag.KEVENT_TREE_REPLACED;
         held.flush(forest, other, false);
-        forest.fellNow(other);
+        const full = forest.nodes.at(other).isDirectory() and forest.nodes.at(other).of.directory.child != none;
+        if (!full) saying.flags |= abi.TreeFlag.KEVENT_TREE_REPLACED;
+        // Nothing takes the place of a full directory: it went before.
+        forest.fellNow(other, if (full) abi.TreeFlag.KEVENT_TREE_RECONCILED else null);
     }
     forest.nodes.move(index, rename.to.parent, rename.to.name) catch return forest.lost(tree);
     forest.nodes.at(index).flags.found = false;
@@ -451,15 +455,17 @@ fn isExchange(forest: *Forest, rename: *const Rename, index: u32, back: WayBack)
     const mine = forest.nodes.at(index).inode;
     const its = forest.nodes.at(other).inode;
     const known = mine != 0 and its != 0 and mine != its;
-    if (known and old == mine and new == 0) return false;
-    const certain = known and new == mine and old == its;
-    consume(back.found.from);
-    consume(back.found.to);
+    const exchanged = !(known and old == mine and new == 0);
+    if (exchanged) {
+        consume(back.found.from);
+        consume(back.found.to);
+    }
+    const certain = exchanged and known and new == mine and old == its;
     if (!certain) {
         scan.againShallow(forest, rename.from.parent);
         scan.againShallow(forest, rename.to.parent);
     }
-    return true;
+    return exchanged;
 }
 
 /// 0: nothing has that name.

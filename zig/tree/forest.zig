@@ -66,6 +66,8 @@ pub const Tree = struct {
     deaf: u32 = 0,
     directories: u32 = 0,
     overflows: u32 = 0,
+    /// The number of the first event after its first look.
+    ready_at: u64 = never,
     /// When to look at all of it again; at what is polled.
     compare_at: u64 = never,
     poll_at: u64 = never,
@@ -413,9 +415,9 @@ pub const Forest = struct {
         }
     }
 
-    /// Take down at once what is small, in silence.
-    pub fn fellNow(forest: *Forest, top: u32) void {
-        forest.fell(top, null);
+    /// Take down at once what is small.
+    pub fn fellNow(forest: *Forest, top: u32, flags: ?u32) void {
+        forest.fell(top, flags);
         while (forest.felling != null) forest.fellSome();
     }
 

@@ -128,7 +128,7 @@ fn settle(forest: *Forest, tree: *Tree, initial: bool) Error!void {
 
 fn settleDirectory(forest: *Forest, tree: *Tree, fd: sys.Fd, stat: directories.Stat) Error!void {
     const root = try forest.nodes.insert(forest.slotOf(tree), none, "", .directory);
-    errdefer forest.fellNow(root);
+    errdefer forest.fellNow(root, null);
     forest.nodes.at(root).inode = stat.inode;
     tree.device = stat.device;
     tree.polled = tree.has(Option.KEVENT_TREE_POLL) or !try directories.tellsEvents(fd);
@@ -145,7 +145,7 @@ fn settleFile(forest: *Forest, tree: *Tree, fd: sys.Fd, stat: directories.Stat, 
     defer sys.close(parent);
     try settleDirectory(forest, tree, parent, try directories.statFd(parent));
     const root = tree.root;
-    errdefer forest.fellNow(root);
+    errdefer forest.fellNow(root, null);
     const file = try forest.nodes.insert(forest.slotOf(tree), root, tree.fileName(), stat.kind);
     held.remember(forest.nodes.at(file), stat);
     if (initial and !tree.has(Option.KEVENT_TREE_TELL_INITIAL)) return;

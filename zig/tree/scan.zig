@@ -538,5 +538,7 @@ pub fn finished(forest: *Forest, tree: *Tree) void {
     if (tree.poll_at == forests.never and (tree.polled or tree.deaf > 0)) tree.poll_at = sys.now(.monotonic) + tree.poll_ns;
     if (tree.ready or tree.asked > 0) return;
     tree.ready = true;
+    hub.pump(&forest.inbox);
+    tree.ready_at = forest.inbox.upcoming();
     forest.tell(tree, .{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_READY }, .{ .parent = none, .name = "" });
 }
