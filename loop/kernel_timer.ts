@@ -9,15 +9,13 @@ import type { Queue } from "./queue.ts";
 import type { Slot, Slots } from "./slots.ts";
 
 /**
- * Wake-ups for timers that would follow each other closer than this are put off, because each costs
- * some 15 us: then one of them finds more that are due.
+ * A wake-up costs some 15 us. Where many timers fire in each millisecond it is put off, so that it finds
+ * more that are due: by so much for `CROWD_MAX` timers in a millisecond or more, and by less for fewer.
  */
-const WAKE_GAP_NS = 100e3;
-/** The first step of putting off, and the last; without need it goes back step by step. */
-const SPACING_NS_MIN = 62.5e3;
 const SPACING_NS_MAX = 1e6;
-/** Fewer timers than this are woken for one by one, however close they are. */
-const CROWD = 64;
+const CROWD_MAX = 64;
+/** No more than so many in a millisecond are woken for one by one, however close they are. */
+const CROWD_MIN = 8;
 
 /** Seconds of a deadline are 32 bits. */
 const DEADLINE_NS_MAX = 0xffffffff * 1e9;
@@ -28,7 +26,6 @@ export class KernelTimer {
   readonly #slots: Slots;
   readonly #slot: Slot;
   #armedNs = Infinity;
-  #spacingNs = 0;
 
   /**
    * @param queue Where it is registered.
@@ -76,12 +73,11 @@ export class KernelTimer {
    *
    * @param firstNs The deadline; `Infinity` for none.
    * @param wokenNs When the loop was woken.
-   * @param nowNs What time it is: callbacks may have taken long since then.
-   * @param count How many timers there are.
+   * @param crowd How many timers fire in a millisecond.
    */
-  armLoosely(firstNs: number, wokenNs: number, nowNs: number, count: number): void {
-    const pressed = count > CROWD && firstNs < nowNs + WAKE_GAP_NS;
-    const next = this.#spaced(firstNs, wokenNs, pressed);
+  armLoosely(firstNs: number, wokenNs: number, crowd: number): void {
+    const spacingNs = crowd > CROWD_MIN ? SPACING_NS_MAX * Math.min(crowd / CROWD_MAX, 1) : 0;
+    const next = Math.max(firstNs, wokenNs) + spacingNs;
     // What was due when the loop was woken has fired, though its record may not have been collected.
     const stands = next > this.#armedNs && this.#armedNs > wokenNs;
     if (!stands) this.arm(next);
@@ -101,15 +97,5 @@ export class KernelTimer {
     const { index, generation } = this.#slot;
     this.#queue.remove(KEVENT_TIMER, seconds, this.#armedNs - seconds * 1e9, index, generation);
     this.#slots.renew(this.#slot);
-  }
-
-  #spaced(firstNs: number, wokenNs: number, pressed: boolean): number {
-    if (firstNs === Infinity) return firstNs;
-    if (pressed) {
-      this.#spacingNs = Math.min(Math.max(this.#spacingNs * 2, SPACING_NS_MIN), SPACING_NS_MAX);
-    } else if (this.#spacingNs > 0) {
-      this.#spacingNs = this.#spacingNs > SPACING_NS_MIN ? this.#spacingNs / 2 : 0;
-    }
-    return Math.max(firstNs, wokenNs) + this.#spacingNs;
   }
 }

@@ -768,7 +768,7 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#sooner = false;
     const { timers } = this;
     const first = this.clock === this.#kernelClock ? timers.nextDeadline() : Infinity;
-    if (loosely) this.#kernelTimer.armLoosely(first, this.#wokenNs, this.#nowNs, timers.count);
+    if (loosely) this.#kernelTimer.armLoosely(first, this.#wokenNs, timers.crowd);
     else this.#kernelTimer.arm(first);
     timers.looksAt(this.#kernelTimer.armedNs);
   }

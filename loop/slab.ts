@@ -239,6 +239,11 @@ export class TimerSlab<Item> {
     return (this.#words[slot * STRIDE + STATE]! & WAITS_MASK) !== IDLE;
   }
 
+  /** Whether the timer was scheduled before a `sequence`. */
+  isOlder(slot: number, sequence: number): boolean {
+    return ((this.#words[slot * STRIDE + SEQUENCE]! - sequence) | 0) < 0;
+  }
+
   /** When the timer is due, or was. */
   deadlineOf(slot: number): number {
     return this.#doubles[slot * (STRIDE / 2) + DEADLINE]!;

@@ -11,6 +11,9 @@ const PLAIN = 2 << FLAG_SHIFT;
 /** Its id was given out: who has it may end it. Others are ended by their makers alone. */
 const NAMED = 4 << FLAG_SHIFT;
 
+/** So long timers are counted, each once, to know how many fire in it. */
+const WINDOW_NS = 1e6;
+
 /** What fires more than once, or has a state. */
 export interface TimerItem {
   /**
@@ -56,6 +59,11 @@ export class Timers {
   #refs = 0;
   #fired = 0;
   #looksAtNs = Infinity;
+  // The present window: its begin, and timers of before that fired in it; and what the last one had.
+  #windowNs = 0;
+  #windowSequence = 0;
+  #windowCount = 0;
+  #crowd = 0;
   #closed = false;
 
   /**
@@ -77,6 +85,15 @@ export class Timers {
   set clock(clock: Clock) {
     this.#slab.shift(clock.now() - this.#clock.now());
     this.#clock = clock;
+    this.#windowNs = clock.now();
+  }
+
+  /**
+   * How many timers fire in a millisecond at present. One that fires again and again counts once, and
+   * those that merely wait do not count.
+   */
+  get crowd(): number {
+    return Math.max(this.#crowd, this.#windowCount);
   }
 
   /** Timers that have a slot. */
@@ -265,6 +282,7 @@ export class Timers {
     const firstNs = slab.firstDeadline();
     if (firstNs > nowNs) return 0;
     this.#delays.record(nowNs - firstNs);
+    this.#window(nowNs);
     const { checkpoint } = this.#host;
     const pass = slab.sequence;
     let count = 0;
@@ -276,12 +294,23 @@ export class Timers {
         slot = slab.takeDue(nowNs, pass);
         if (slot < 0) break;
       }
+      if (slab.isOlder(slot, this.#windowSequence)) this.#windowCount++;
       fine = this.#fire(slot, nowNs);
       count++;
       checkpoint?.();
     }
     this.#fired += count;
     return count;
+  }
+
+  /** Begins to count anew when the window is over. */
+  #window(nowNs: number): void {
+    const lengthNs = nowNs - this.#windowNs;
+    if (lengthNs < WINDOW_NS) return;
+    this.#crowd = this.#windowCount * WINDOW_NS / lengthNs;
+    this.#windowNs = nowNs;
+    this.#windowSequence = this.#slab.sequence;
+    this.#windowCount = 0;
   }
 
   #fire(slot: number, nowNs: number): boolean {
