@@ -129,7 +129,7 @@ export function setTimer(
   if (typeof when !== "number") return setTimerWith(callback, checkWhen(when));
   // Also for NaN.
   if (!(when >= 0)) throw badTime("delay", when);
-  return defaultLoop().timers.once(callback as () => void, when);
+  return defaultLoop().timers.once(callback, when);
 }
 
 function setTimerWith(callback: (missed: number) => void, options: TimerOptions): number {

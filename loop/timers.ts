@@ -30,8 +30,8 @@ export interface TimerItem {
   onRef?(ref: boolean): void;
 }
 
-/** A function that is called once. */
-type Plain = () => void;
+/** A function that is called once. As a timer that says what it missed says: nothing. */
+type Plain = (missed: number) => void;
 
 /** What timers need of their loop. */
 export interface TimersOwner {
@@ -119,7 +119,7 @@ export class Timers {
   /**
    * Calls a function once. The cheapest form: a number, and no object.
    *
-   * @param callback Called without arguments, with the async context of this moment.
+   * @param callback Called with 0, which is what it missed, and the async context of this moment.
    * @param delayNs Nanoseconds from now.
    * @returns The id.
    * @throws {KeventError} ENOMEM for more than 2^24 timers, EBADF when the loop was closed.
@@ -320,7 +320,7 @@ export class Timers {
     if ((flags & PLAIN) !== 0) slab.free(slot);
     if ((flags & REF) !== 0) this.#unref();
     try {
-      if ((flags & PLAIN) !== 0) (item as Plain)();
+      if ((flags & PLAIN) !== 0) (item as Plain)(0);
       else (item as TimerItem).onTimer(slot, slab.deadlineOf(slot), nowNs);
       return true;
     } catch (error) {
