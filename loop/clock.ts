@@ -8,6 +8,8 @@ export interface Clock {
 
 /** What a manual clock moves. */
 interface Moved {
+  /** Throws EBUSY from within a callback of the loop. */
+  check(): void;
   /** When the next timer is due; `Infinity` without one. */
   nextDeadline(): number;
   /** Runs the timers that are due. */
@@ -88,6 +90,7 @@ export class ManualClock implements Clock {
    */
   advance(byNs: number): number {
     checkNs(byNs, "byNs", "advance clock");
+    this.#moved?.check();
     const target = this.#nowNs + byNs;
     let count = 0;
     while (this.#nextDeadline() <= target) count += this.next();
@@ -158,6 +161,7 @@ export class ManualClock implements Clock {
    * @throws {KeventError} EBUSY from within a callback of the loop.
    */
   next(): number {
+    this.#moved?.check();
     const deadline = this.#nextDeadline();
     if (deadline === Infinity) return 0;
     this.moveTo(deadline);

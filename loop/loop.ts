@@ -228,14 +228,22 @@ export class Loop implements Disposable, AsyncDisposable {
    * What is left of each timer stays as it is. `undefined` is the kernel's clock again. Alarms and
    * other timers of the wall clock go by the kernel's all the same.
    *
-   * @throws {KeventError} EBUSY when another loop goes by a manual clock, EBADF after `close`.
+   * @param clock A `ManualClock`, `undefined`, or what `clock` was before.
+   * @throws {KeventError} EINVAL for another clock, which nobody could wait for; EBUSY from within a
+   * callback, and when another loop goes by that manual clock; EBADF after `close`.
    */
   set clock(clock: Clock | undefined) {
     this.#checkOpen("change clock");
+    this.#checkIdle("change clock");
     const { timers } = this;
     if (clock === timers.clock) return;
+    if (!(clock === undefined || clock === this.#kernelClock || clock instanceof ManualClock)) {
+      const detail = "clock must be a ManualClock, or undefined for the kernel's";
+      throw new KeventError("change clock", "argument", "EINVAL", detail);
+    }
     if (clock instanceof ManualClock) {
       clock.attach({
+        check: () => this.#checkIdle("advance clock"),
         nextDeadline: () => timers.nextDeadline(),
         fire: () => this.#fire(),
         moved: () => void this.updateTime(),
@@ -614,7 +622,6 @@ export class Loop implements Disposable, AsyncDisposable {
 
   /** A manual clock has moved. */
   #fire(): number {
-    this.#checkIdle("advance clock");
     let count = 0;
     this.#guarded(() => {
       count = this.timers.run(this.#callbacksMax());

@@ -220,7 +220,9 @@ describe("who moves it", () => {
     const calls = {
       run: () => loop.run("nowait"),
       rest: () => loop.rest(),
-      advance: () => clock.next(),
+      next: () => clock.next(),
+      advance: () => clock.advance(0),
+      clock: () => loop.clock = undefined,
     };
     const refusals: Record<string, string[]> = {};
     const ran = counter();
@@ -232,9 +234,10 @@ describe("who moves it", () => {
       other.run();
     });
     loop.run("nowait");
-    const all = PHASES.map((phase) => [phase, ["EBUSY", "EBUSY", "EBUSY"]]);
+    const all = PHASES.map((phase) => [phase, Object.keys(calls).map(() => "EBUSY")]);
     expect(refusals).toEqual(Object.fromEntries(all));
     expect(ran.calls).toBe(PHASES.length);
+    expect([clock.now(), loop.clock]).toEqual([0, clock]);
     // Refused is not broken.
     expect(loop.run("nowait")).toBe(true);
   });
@@ -659,6 +662,22 @@ describe("manual clock", () => {
     await loop.close();
     other.clock = clock;
     expect(other.clock).toBe(clock);
+  });
+
+  test("a clock that nobody can wait for is refused, the one before is not", () => {
+    using loop = driven();
+    const before = loop.clock;
+    const others = [loop.queue.clock(), loop.wallClock, { now: () => 0 }, null, 5];
+    for (const clock of others) {
+      expect(codeOf(() => loop.clock = clock as typeof before)).toBe("EINVAL");
+    }
+    withClock(loop);
+    loop.clock = before;
+    expect(loop.clock).toBe(before);
+    const fired = counter();
+    new Timer(loop).start(fired, 1);
+    loop.run();
+    expect(fired.calls).toBe(1);
   });
 
   test("time neither goes back nor for ever", () => {
