@@ -91,11 +91,15 @@ export class Alarm extends Watcher {
   protected override onRecord(words: Uint32Array, at: number): void {
     const event = words[at + EVENT]!;
     const { fire, clockSet } = this.#handlers;
-    if ((event & KEVENT_TIMER_CLOCK_SET) !== 0) clockSet?.();
-    // The handler may have stopped it, or started it for another date.
-    if ((event & KEVENT_TIMER_FIRED) === 0 || !this.active) return;
-    const missed = this.#goOn();
-    fire(missed);
+    const { slot } = this;
+    const { generation } = slot;
+    try {
+      if ((event & KEVENT_TIMER_CLOCK_SET) !== 0) clockSet?.();
+    } finally {
+      // The handler may have stopped it, or started it for another date.
+      const stands = this.active && slot.generation === generation;
+      if ((event & KEVENT_TIMER_FIRED) !== 0 && stands) fire(this.#goOn());
+    }
   }
 
   /** @returns How many dates went by besides the one that has come. */

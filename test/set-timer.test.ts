@@ -16,6 +16,7 @@ import {
   type TimerOptions,
   unrefTimer,
 } from "../adapters/mod.ts";
+import { currentRuntime } from "../loop/host.ts";
 import { gate } from "./support/queue.ts";
 
 function onManualClock(): { loop: Loop; clock: ManualClock } {
@@ -33,6 +34,21 @@ describe("setTimer", () => {
     await new Promise<void>((resolve) => id = setTimer(() => resolve(), 2.5e6));
     expect(clock.now() - start).toBeGreaterThanOrEqual(2.5e6);
     expect(clearTimer(id)).toBe(false);
+  });
+
+  test("each form says what it missed: nothing, when there was nothing to miss", async () => {
+    const told: unknown[] = [];
+    for (const when of [1e6, { after: 1e6 }, { every: 1e6 }]) {
+      await new Promise<void>((resolve) => {
+        const id = setTimer((...missed) => {
+          told.push(missed.length, typeof missed[0]);
+          if (typeof when === "number") told.push(missed[0]);
+          clearTimer(id);
+          resolve();
+        }, when);
+      });
+    }
+    expect(told).toEqual([1, "number", 0, 1, "number", 1, "number"]);
   });
 
   test("clear ends it, also in its own callback, and only it", () => {
@@ -280,6 +296,40 @@ describe("Alarm", () => {
     });
     expect([alarm.active, loop.alive]).toEqual([false, false]);
     expect(dates[1]! - dates[0]!).toBeGreaterThanOrEqual(1e6);
+  });
+
+  /** An alarm in an hour, whose clock is then set two hours ahead. */
+  async function setAhead(clockSet: (alarm: Alarm, fire: () => void) => void): Promise<number> {
+    const { host, library } = currentRuntime();
+    const runtime = { host: { ...host, report() {} }, library };
+    const loop = new Loop({ backend: "simulated", attached: false, runtime });
+    loop.queue.simulate(KEVENT_SIMULATE_MANUAL_CLOCK, 1);
+    let fired = 0;
+    const fire = (): void => void fired++;
+    const alarm = new Alarm(loop);
+    const handlers = { fire, clockSet: () => clockSet(alarm, fire) };
+    alarm.start(handlers, loop.wallClock.now() + 3600e9);
+    loop.run("nowait");
+    loop.queue.simulate(KEVENT_SIMULATE_SET_WALL, 7200e9);
+    for (let round = 0; round < 3; round++) loop.run("nowait");
+    await loop.close();
+    return fired;
+  }
+
+  test("one that is started anew when the clock is set waits for its new date", async () => {
+    const later = (alarm: Alarm, fire: () => void) => {
+      alarm.start({ fire }, alarm.loop.wallClock.now() + 36_000e9);
+    };
+    expect(await setAhead(later)).toBe(0);
+    expect(await setAhead((alarm) => alarm.close())).toBe(0);
+    expect(await setAhead(() => {})).toBe(1);
+  });
+
+  test("it fires though the handler of the set clock throws", async () => {
+    const fails = () => {
+      throw new Error("clockSet");
+    };
+    expect(await setAhead(fails)).toBe(1);
   });
 
   test.each<[string, unknown]>([
