@@ -97,9 +97,18 @@ export class TreeModel {
     if (kind === "create") return this.#create(event);
     if (kind === "remove") return this.#remove(event);
     const entry = this.#entries.get(path);
-    if (entry === undefined) return this.#wrong(event, "is not there");
+    if (entry === undefined) {
+      this.#wrong(event, "is not there");
+      return this.#makeUp(event);
+    }
     if (entry.directory !== event.directory) this.#wrong(event, "is of another kind");
     this.#see(entry, event);
+  }
+
+  /** A file that was not remembered. */
+  #makeUp({ path, directory, symlink, stat }: TreeEvent): void {
+    if (this.#options.snapshot || statOf(`${this.#root}/${path}`) === undefined) return;
+    this.#entries.set(path, { directory, symlink, stat });
   }
 
   /**
@@ -113,6 +122,7 @@ export class TreeModel {
     const looked = this.#options.polled || this.counts.overflow > 0;
     const keysOf = (path: string, { directory }: Entry): readonly Key[] => {
       if (directory) return looked || this.reconciled > 0 ? [] : ["inode"];
+      if (!this.#options.snapshot) return [];
       return severalNames.has(path) ? ["inode"] : ["inode", "size", "mtimeNs"];
     };
     const wrong = [...this.#entries.keys()]
@@ -127,6 +137,8 @@ export class TreeModel {
   }
 
   #wrong(event: TreeEvent, what: string): void {
+    // Where files are not remembered, an event of one that was deleted may look like one of its successor.
+    if (!this.#options.snapshot) return;
     this.problems.push(`${lineOf(event)}: ${what}`);
   }
 
@@ -185,7 +197,9 @@ export class TreeModel {
     const { path, implied } = event;
     const entry = this.#entries.get(path);
     if (entry === undefined) {
-      if (!implied || !this.#gone.has(path)) this.#wrong(event, "is not there");
+      // Before the first look is done nobody knows what was there.
+      const early = this.counts.ready === 0;
+      if (!early && (!implied || !this.#gone.has(path))) this.#wrong(event, "is not there");
       return;
     }
     if (entry.directory !== event.directory) this.#wrong(event, "is of another kind");
@@ -198,7 +212,10 @@ export class TreeModel {
   #rename(event: TreeEvent): void {
     const { path, oldPath, exchanged } = event;
     const entry = this.#entries.get(oldPath);
-    if (entry === undefined) return this.#wrong(event, "what it was is not there");
+    if (entry === undefined) {
+      this.#wrong(event, "what it was is not there");
+      return this.#makeUp(event);
+    }
     if (entry.directory !== event.directory) this.#wrong(event, "is of another kind");
     this.#needParent(event);
     const moved = this.#taken(oldPath);

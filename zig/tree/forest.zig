@@ -541,6 +541,8 @@ pub const Forest = struct {
         if (forest.output.waiting() > 0 or forest.felling != null or forest.dying != none) return 1;
         if (forest.scan.isBusy() or forest.scan.waits() or forest.held.doubts.count > 0 or forest.moved) return 1;
         if (forest.parted) |*parted| return forest.now_ns + parted.leftNs(forest.now_ns);
+        // Looks take events from the hub too, and with them the bell's ringing.
+        forest.inbox.takeOver();
         if (forest.inbox.peek() != null) return 1;
         var at = forest.held.due();
         for (forest.trees.items[0..forest.trees_used]) |*tree| {

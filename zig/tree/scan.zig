@@ -12,6 +12,7 @@ const none = pools.none;
 const hub = @import("../inotify/hub.zig");
 const forests = @import("forest.zig");
 const Forest = forests.Forest;
+const Node = @import("nodes.zig").Node;
 const Tree = forests.Tree;
 const held = @import("held.zig");
 const output = @import("output.zig");
@@ -426,10 +427,14 @@ fn met(forest: *Forest, tree: *Tree, job: Job, entry: directories.Entry) bool {
     node.flags.seen = true;
     if (!node.isDirectory()) {
         compareNode(forest, known, stat, marks(job.how));
-    } else if (!job.how.shallow and !node.flags.asked and !node.flags.ignored and forest.nodes.depthOf(known) <= tree.depth) {
-        plan(forest, known, job.how);
-    }
+    } else if (isToGoOn(tree, node, job)) again(forest, known);
     return true;
+}
+
+/// Whether a directory that was known is looked at too: also when no look at it has come about.
+fn isToGoOn(tree: *const Tree, node: *const Node, job: Job) bool {
+    const unheard = node.of.directory.subscriber == none and !tree.polled and !node.flags.deaf;
+    return !job.how.shallow or unheard;
 }
 
 /// A file that was known: tell if it is another one, or written since.
