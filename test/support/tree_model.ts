@@ -252,6 +252,7 @@ function differences(path: string, known: Entry, real: Entry, keys: readonly Key
   }
   // Of directories nobody needs more.
   if (known.stat === undefined && real.directory) return [];
+  if (keys.length === 0) return [];
   if (known.stat === undefined) return [`${path} was told as gone already and is there`];
   return keys
     .filter((key) => known.stat![key] !== real.stat?.[key])

@@ -359,6 +359,7 @@ fn renamed(forest: *Forest, rename: *const Rename, back: WayBack) bool {
     };
     const unlike = forest.nodes.at(index).isDirectory() != rename.is_directory;
     if (unlike or isAskedAnew(tree, rename)) {
+        if (!unlike) displace(forest, rename, back);
         left(forest, rename.from.parent, rename.from.name, rename.is_directory);
         return false;
     }
@@ -379,6 +380,15 @@ fn renamed(forest: *Forest, rename: *const Rename, back: WayBack) bool {
 /// Where a directory is decides whether it is watched.
 fn isAskedAnew(tree: *const Tree, rename: *const Rename) bool {
     return rename.is_directory and (tree.has(abi.TreeOption.KEVENT_TREE_ASKING) or tree.depth != std.math.maxInt(u32));
+}
+
+/// In an exchange of directories that are asked about anew, the other one goes as well, before both come.
+fn displace(forest: *Forest, rename: *const Rename, back: WayBack) void {
+    if (back != .found or inodeAt(forest, rename.to) == 0) return;
+    const other = forest.nodes.find(rename.to.parent, rename.to.name) orelse return;
+    held.flushAll(forest);
+    forest.fellNow(other, 0);
+    consume(back.found.from);
 }
 
 /// Only what has the name of the file counts.
