@@ -403,7 +403,7 @@ fn move(forest: *Forest, rename: *const Rename, index: u32) void {
     if (forest.nodes.find(rename.to.parent, rename.to.name)) |other| {
         held.flush(forest, other, false);
         const full = forest.nodes.at(other).isDirectory() and forest.nodes.at(other).of.directory.child != none;
-        if (!full) saying.flags |= abi.TreeFlag.KEVENT_TREE_REPLACED;
+        if (!full and !isUntold(forest, other)) saying.flags |= abi.TreeFlag.KEVENT_TREE_REPLACED;
         // Nothing takes the place of a full directory: it went before.
         forest.fellNow(other, if (full) abi.TreeFlag.KEVENT_TREE_RECONCILED else null);
     }
@@ -458,7 +458,8 @@ fn wayBack(forest: *Forest, rename: *const Rename, entry: *const Entry) WayBack 
 fn isExchange(forest: *Forest, rename: *const Rename, index: u32, back: WayBack) bool {
     if (back != .found) return false;
     const other = forest.nodes.find(rename.to.parent, rename.to.name) orelse return false;
-    if (other == index) return false;
+    // What script has left out was never there for it.
+    if (other == index or isUntold(forest, other)) return false;
     const old = inodeAt(forest, rename.from);
     const new = inodeAt(forest, rename.to);
     // A look when an earlier name of it was told may have been at another file: no proof by itself.
@@ -476,6 +477,11 @@ fn isExchange(forest: *Forest, rename: *const Rename, index: u32, back: WayBack)
         scan.againShallow(forest, rename.to.parent);
     }
     return exchanged;
+}
+
+fn isUntold(forest: *const Forest, index: u32) bool {
+    const flags = forest.nodes.at(index).flags;
+    return flags.asked or flags.ignored;
 }
 
 /// 0: nothing has that name.
