@@ -7,6 +7,10 @@ const RETRY_MS = 100;
 // Captured at load: a program may replace it, also by ours.
 const { setTimeout } = globalThis;
 
+/** Whether the runtime will call after a turn of its own. */
+const Later = { NEVER: 0, UNLESS_IT_ENDS: 1, FOR_CERTAIN: 2 } as const;
+type Later = typeof Later[keyof typeof Later];
+
 /** No descriptor. */
 const NONE = -1;
 
@@ -42,7 +46,7 @@ export class Attachment {
   #retries = false;
   // The runtime will call: in the microtask phase, or after a turn of its own.
   #microtask = false;
-  #macrotask = false;
+  #macrotask: Later = Later.NEVER;
 
   /**
    * @param host What the runtime offers.
@@ -108,10 +112,13 @@ export class Attachment {
    * @param keepAlive Whether the process waits for it.
    */
   later(keepAlive: boolean): void {
-    if (this.#macrotask || this.#closed) return;
-    this.#macrotask = true;
+    const later = keepAlive ? Later.FOR_CERTAIN : Later.UNLESS_IT_ENDS;
+    // Another one if the first is not what the process waits for: whichever comes first will do.
+    if (this.#macrotask >= later || this.#closed) return;
+    this.#macrotask = later;
     this.#host.macrotask(() => {
-      this.#macrotask = false;
+      if (this.#macrotask === Later.NEVER) return;
+      this.#macrotask = Later.NEVER;
       // What was the reason to live may have been unref'd meanwhile: without any, the runtime may end.
       if (keepAlive && !this.#attended.alive()) this.later(false);
       else this.#attended.attend(false);

@@ -26,6 +26,9 @@ import { Timers } from "./timers.ts";
  */
 const ROUNDS_MAX = 8;
 
+/** Phases of a round. */
+const PHASES = 8;
+
 /** Timers, or immediates, run in a row before the runtime gets a turn: about a millisecond's worth. */
 const CALLBACKS_MAX = 4096;
 
@@ -129,7 +132,11 @@ export class Loop implements Disposable, AsyncDisposable {
   // Whether a wake-up byte was asked for and nothing was there, and since when.
   #asleep = false;
   #asleepNs = 0;
+  // Callbacks run now; and the runtime is who had them run.
   #running = false;
+  #attending = false;
+  // The phase that the next attended round begins with.
+  #resume = 0;
   #failed = false;
   // The last turn failed: that was told, and it is tried again after a while.
   #failing = false;
@@ -444,7 +451,7 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#checkIdle("run loop");
     checkMode(mode);
     this.updateTime();
-    this.#guarded(() => {
+    this.#guarded(false, () => {
       if (mode === "default" && this.#goesOn()) this.#runTimers();
       while (this.#goesOn()) {
         this.#round(mode === "nowait" ? 0 : Infinity, 0);
@@ -595,18 +602,49 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#failed = false;
     // As it was when the round began: what is told or stopped in it was something to do.
     const idle = this.#broken.length + this.phases.idle.size === 0;
-    this.#tellBroken();
-    this.phases.idle.run(this.#call);
-    this.phases.prepare.run(this.#call);
-    try {
-      if (!this.#closed) this.#poll(idle ? timeoutNs : 0, flags);
-    } finally {
-      // A turn that failed is no reason for the others to wait.
-      this.phases.check.run(this.#call);
-      if (!this.#closed) this.immediates.run(this.#callbacksMax());
-      for (const callback of this.#closing.splice(0)) this.#call(callback);
-      this.#runTimers();
+    let phase = this.#attending ? this.#resume : 0;
+    this.#resume = 0;
+    while (phase < PHASES && this.#goesOnInRound()) {
+      this.#phase(phase++, idle ? timeoutNs : 0, flags);
     }
+    if (phase < PHASES) this.#resume = phase;
+  }
+
+  /**
+   * The runtime gets a turn to end the process, or to go on, before any other callback; then the next
+   * round goes on with the next phase. `run` has no turns to give.
+   */
+  #goesOnInRound(): boolean {
+    return !(this.#attending && this.#failed);
+  }
+
+  #phase(phase: number, timeoutNs: number, flags: number): void {
+    if (this.#closed) return;
+    switch (phase) {
+      case 0:
+        return this.#tellBroken();
+      case 1:
+        return this.phases.idle.run(this.#call);
+      case 2:
+        return this.phases.prepare.run(this.#call);
+      case 3:
+        return this.#poll(timeoutNs, flags);
+      case 4:
+        return this.phases.check.run(this.#call);
+      case 5:
+        return this.immediates.run(this.#callbacksMax());
+      case 6:
+        return this.#tellClosed();
+      default:
+        return this.#runTimers();
+    }
+  }
+
+  #tellClosed(): void {
+    const callbacks = this.#closing.splice(0);
+    let told = 0;
+    while (told < callbacks.length && this.#call(callbacks[told]!)) told++;
+    this.#closing.unshift(...callbacks.slice(told + 1));
   }
 
   /** Without a checkpoint only the runtime's own turn drains microtasks between two callbacks. */
@@ -623,7 +661,7 @@ export class Loop implements Disposable, AsyncDisposable {
   /** A manual clock has moved. */
   #fire(): number {
     let count = 0;
-    this.#guarded(() => {
+    this.#guarded(false, () => {
       count = this.timers.run(this.#callbacksMax());
       this.updateTime();
     });
@@ -632,7 +670,10 @@ export class Loop implements Disposable, AsyncDisposable {
   }
 
   #poll(timeoutNs: number, flags: number): void {
-    if (this.#waiting === 0) this.#turn(timeoutNs, flags);
+    if (this.#waiting === 0) {
+      if (this.#attending) this.#guardedTurn(timeoutNs, flags);
+      else this.#turn(timeoutNs, flags);
+    }
     this.#dispatch(Math.min(this.#waiting, this.#callbacksMax()));
   }
 
@@ -718,14 +759,14 @@ export class Loop implements Disposable, AsyncDisposable {
     }
   }
 
-  /** Calls a callback; whether it came back. */
+  /** Calls a callback; whether the next may be called. */
   #guardedCall(callback: () => void): boolean {
     if (this.#closed) return false;
     let fine = true;
     try {
       callback();
     } catch (error) {
-      fine = false;
+      fine = !this.#attending;
       this.#fail(error);
     }
     this.host.checkpoint?.();
@@ -750,9 +791,12 @@ export class Loop implements Disposable, AsyncDisposable {
   }
 
   #tellBroken(): void {
-    if (this.#broken.length === 0) return;
-    for (const { index, generation, error } of this.#broken.splice(0)) {
+    const tell = ({ index, generation, error }: Broken): boolean =>
       this.#call(() => this.slots.tenant(index, generation)?.onError(error));
+    // Those that come meanwhile wait for the next round.
+    for (let left = this.#broken.length; left > 0; left--) {
+      const broken = this.#broken.shift();
+      if (broken === undefined || !tell(broken)) return;
     }
   }
 
@@ -831,11 +875,11 @@ export class Loop implements Disposable, AsyncDisposable {
     // Whoever runs a round now learns from it that another one is wanted.
     this.#rouse(this.#wokenNs);
     if (this.#running && !this.host.nests) return;
-    this.#guarded(() => {
+    this.#guarded(true, () => {
       this.#failed = false;
       // Woken for a timer mostly: it need not wait for a native turn. Immediates come first, as they do
       // in a round.
-      if (this.immediates.size === 0) this.#runTimers();
+      if (this.immediates.size + this.#resume === 0) this.#runTimers();
       for (let rounds = 0; rounds < ROUNDS_MAX && !this.#failed && !this.#closed; rounds++) {
         if (!this.#attachedRound()) break;
       }
@@ -847,32 +891,34 @@ export class Loop implements Disposable, AsyncDisposable {
   #attachedRound(): boolean {
     const before = this.#events;
     const lingers = this.#driven !== undefined && this.#lingers > 0;
-    try {
-      if (lingers) this.#round(this.#lingerNs, 0);
-      else this.#round(0, KEVENT_TURN_ARM);
-    } catch (error) {
-      this.#told(error);
-    }
+    if (lingers) this.#round(this.#lingerNs, 0);
+    else this.#round(0, KEVENT_TURN_ARM);
     if (this.#events > before) this.#lingers = LINGERS_MAX;
     else if (lingers) this.#lingers--;
     return !lingers && !this.#idle() && this.host.checkpoint !== undefined;
   }
 
-  #guarded(body: () => void): void {
+  /** Runs callbacks: for the runtime, or for somebody who called `run`. */
+  #guarded(attending: boolean, body: () => void): void {
     const outer = this.#running;
+    const before = this.#attending;
+    const failed = this.#failed;
     this.#running = true;
+    this.#attending = attending;
     // The way in if a callback waits in the runtime's loop; otherwise it comes for nothing.
     if (this.host.nests) this.#attachment?.later(this.alive);
     try {
       body();
     } finally {
       this.#running = outer;
+      this.#attending = before;
+      this.#failed ||= outer && failed;
     }
   }
 
-  #guardedTurn(): void {
+  #guardedTurn(timeoutNs = 0, flags: number = KEVENT_TURN_ARM): void {
     try {
-      this.#turn(0, KEVENT_TURN_ARM);
+      this.#turn(timeoutNs, flags);
     } catch (error) {
       this.#told(error);
     }

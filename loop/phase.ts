@@ -6,6 +6,8 @@ import type { Loop } from "./loop.ts";
 export class Phase {
   // Mostly a `PhaseHandle`; some are parts of the loop that nobody else sees.
   readonly #callbacks = new Map<object, () => void>();
+  // Those that a stop left out: their turn is first.
+  #left: [object, () => void][] = [];
 
   /** Handles that are active. */
   get size(): number {
@@ -26,12 +28,16 @@ export class Phase {
    * Calls those that are active now. One that an earlier one stops is not called, and one that it
    * starts has to wait for the next round.
    *
-   * @param call Calls a callback.
+   * @param call Calls a callback; whether the next may be called. Otherwise they wait for the next round.
    */
-  run(call: (callback: () => void) => void): void {
+  run(call: (callback: () => void) => boolean): void {
     if (this.#callbacks.size === 0) return;
-    for (const [handle, callback] of [...this.#callbacks]) {
-      if (this.#callbacks.get(handle) === callback) call(callback);
+    const due = this.#left.length > 0 ? this.#left : [...this.#callbacks];
+    this.#left = [];
+    for (const [index, [handle, callback]] of due.entries()) {
+      if (this.#callbacks.get(handle) !== callback || call(callback)) continue;
+      this.#left = due.slice(index + 1);
+      return;
     }
   }
 }

@@ -193,6 +193,49 @@ describe("phases", () => {
     expect(reported).toEqual(PHASES);
   });
 
+  test("after an exception the runtime has a turn, and the round goes on behind it", async () => {
+    const { host, library } = currentRuntime();
+    const report = () => {};
+    using loop = new Loop({ runtime: { host: { ...host, report }, library } });
+    const log: string[] = [];
+    const turns: number[] = [];
+    let turn = 0;
+    const count = () => void (immediate = setImmediate(count), turn++);
+    let immediate = setImmediate(count);
+    using _all = oneOfEach(loop, (phase) => {
+      log.push(phase);
+      turns.push(turn);
+      throw new Error(phase);
+    });
+    await until(() => log.length >= PHASES.length);
+    clearImmediate(immediate);
+    expect(log.slice(0, PHASES.length)).toEqual(PHASES);
+    expect(new Set(turns.slice(0, PHASES.length)).size).toBe(PHASES.length);
+  });
+
+  test("those of a phase that an exception left out come first in the next round", async () => {
+    const { host, library } = currentRuntime();
+    const report = () => {};
+    using loop = new Loop({ runtime: { host: { ...host, report }, library } });
+    const log: string[] = [];
+    const failing = (name: string) => () => {
+      log.push(name);
+      throw new Error(name);
+    };
+    const idles = ["one", "two", "three"].map((name) => new Idle(loop).start(failing(name)));
+    const closing: string[] = [];
+    for (const name of ["first", "second"]) {
+      new Timer(loop).close(() => {
+        closing.push(name);
+        throw new Error(name);
+      });
+    }
+    await until(() => log.length >= 6 && closing.length === 2);
+    for (const idle of idles) idle.close();
+    expect(log.slice(0, 6)).toEqual(["one", "two", "three", "one", "two", "three"]);
+    expect(closing).toEqual(["first", "second"]);
+  });
+
   test("microtasks run between two callbacks of each phase", () =>
     ownTurn(() => {
       using loop = driven();

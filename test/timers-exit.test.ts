@@ -35,6 +35,12 @@ describe.concurrent("the process", () => {
     });
   }
 
+  test("runs nothing of ours after an error that ends it", async () => {
+    const end = await runFixture("throw-fatal");
+    expect([end.output, end.code]).toEqual(["", 1]);
+    expect(end.errors).toMatch(/the end/);
+  });
+
   test("there are ways to end", () => expect(names.length).toBeGreaterThan(20));
 
   for (const name of names) {

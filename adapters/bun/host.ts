@@ -29,7 +29,7 @@ export const library: Library = openLibrary(dialect);
 const { drainMicrotasks } = process.getBuiltinModule("bun:jsc") as typeof import("bun:jsc");
 // Captured at load: a program may replace these.
 const { queueMicrotask, reportError } = globalThis;
-const { setImmediate, setTimeout } = nodeTimers;
+const { clearImmediate, setImmediate, setTimeout } = nodeTimers;
 const { connect } = (globalThis as unknown as { Bun: Runtime }).Bun;
 
 /** Runs a function outside of any async context: that of the load. */
@@ -72,11 +72,40 @@ function replace(name: string, value: Method): void {
   Object.defineProperty(prototype, name, { value });
 }
 
+/** What is to be called after a turn of the runtime, and how. */
+interface Later {
+  readonly callback: () => void;
+  readonly keepAlive: boolean;
+  immediate: ReturnType<typeof setImmediate> | undefined;
+}
+
+/** Those that wait as immediates: at most one for each loop. */
+const waiting = new Set<Later>();
+
 /**
  * An error was reported that nobody handles: the runtime ends after its turn. Immediates would still
- * have theirs before that, and callbacks of ours with them.
+ * have theirs before that, and callbacks of ours with them. What is a timer instead comes only when
+ * somebody did handle it.
  */
 let ending = false;
+
+/** By two timers: the first may still be due in the last pass of a runtime that ends. */
+function postpone(callback: () => void, keepAlive: boolean): void {
+  const after = (next: () => void): void => {
+    const pending = setTimeout(next, 0);
+    if (!keepAlive) pending.unref();
+  };
+  after(() => after(callback));
+}
+
+function end(): void {
+  ending = true;
+  for (const { callback, immediate, keepAlive } of waiting) {
+    clearImmediate(immediate);
+    postpone(callback, keepAlive);
+  }
+  waiting.clear();
+}
 
 /** What Bun offers. */
 export const host: Host = {
@@ -113,10 +142,17 @@ export const host: Host = {
 
   macrotask(callback: () => void, keepAlive: boolean): void {
     outside(() => {
-      const pending = ending ? setTimeout(callback, 0) : setImmediate(callback);
-      // If it has not ended by then, somebody did handle it.
-      ending = false;
-      if (!keepAlive) pending.unref();
+      if (ending) {
+        ending = false;
+        return postpone(callback, keepAlive);
+      }
+      const later: Later = { callback, keepAlive, immediate: undefined };
+      waiting.add(later);
+      later.immediate = setImmediate(() => {
+        waiting.delete(later);
+        callback();
+      });
+      if (!keepAlive) later.immediate.unref();
     });
   },
 
@@ -136,7 +172,7 @@ export const host: Host = {
   },
 
   report(error: unknown): void {
-    ending = process.listenerCount("uncaughtException") === 0;
+    if (process.listenerCount("uncaughtException") === 0) end();
     reportError(error);
   },
 };
