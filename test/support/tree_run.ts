@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly seed: number;
   /** Most steps between two looks. */
   readonly steps: number;
+  /** Whether trees that leave something out, or remember nothing, are tried too. Default `false`. */
+  readonly all?: boolean;
   /** How the tree is watched. Default: by chance. */
   readonly shape?: TreeOptions;
 }
@@ -97,7 +99,7 @@ export class TreeRun implements Disposable {
       this.#model.replay(event);
     });
     // What is there at the start is told while the first burst changes it.
-    if (initial && this.#chance(2)) return;
+    if (initial && this.#chance(2) && this.#options.all === true) return;
     if (this.#chance(2)) this.#tree.scan();
     else while (!this.#tree.info().ready) await sleep(1);
   }
@@ -133,10 +135,9 @@ export class TreeRun implements Disposable {
     const { usePolling, ignore, depth, snapshot = true } = this.shape;
     const { overflow } = this.#model.counts;
     if (!exact || usePolling || ignore || depth !== undefined || overflow > 0) return;
-    if (this.#model.reconciled > 0) return;
+    // Names that changed hands faster than one could look; files that nobody remembers.
+    if (this.#model.reconciled > 0 || !snapshot) return;
     for (const kind of ["create", "remove", "rename"] as const) {
-      // Files that nobody remembers go in silence with the directory they are in.
-      if (kind === "remove" && !snapshot) continue;
       const told = this.#model.counts[kind] - before[kind];
       if (told !== counts[kind]) this.problems.push(`${counts[kind]} x ${kind}, ${told} told`);
     }
@@ -182,14 +183,15 @@ export class TreeRun implements Disposable {
   }
 
   #shapeOf(): TreeOptions {
-    const snapshot = !this.#chance(5);
+    const { all = false } = this.#options;
+    const snapshot = !this.#chance(5) || !all;
     const polled = snapshot && this.#chance(12);
     return {
       snapshot,
       initial: this.#chance(4),
       ...[{ raw: true }, { coalesceMs: 0 }, { coalesceMs: 50 }, {}, {}][this.#below(5)],
-      ...(this.#chance(8) ? { ignore: /(^|\/)ignored$/ } : {}),
-      ...(this.#chance(8) ? { depth: this.#below(4) } : {}),
+      ...(this.#chance(8) && all ? { ignore: /(^|\/)ignored$/ } : {}),
+      ...(this.#chance(8) && all ? { depth: this.#below(4) } : {}),
       ...(polled ? { usePolling: true, pollMs: 20 } : {}),
     };
   }

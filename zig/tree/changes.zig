@@ -256,7 +256,8 @@ const Change = enum { modified, attributed, closed };
 
 fn changed(forest: *Forest, directory: u32, name: []const u8, is_directory: bool, change: Change) void {
     if (is_directory) return changedDirectory(forest, directory, name);
-    const index = forest.nodes.find(directory, name) orelse meet(forest, directory, name) orelse return;
+    const known = forest.nodes.find(directory, name);
+    const index = known orelse if (change == .modified) meet(forest, directory, name) orelse return else return;
     const node = forest.nodes.at(index);
     if (node.isDirectory() or node.flags.gone) return;
     if (isOld(forest, index)) return;
