@@ -7,6 +7,9 @@ const RETRY_MS = 100;
 // Captured at load: a program may replace it, also by ours.
 const { setTimeout } = globalThis;
 
+/** After so long without a call another one is asked for. */
+const MEANWHILE_NS_MAX = 50e6;
+
 /** Whether the runtime will call after a turn of its own. */
 const Later = { NEVER: 0, UNLESS_IT_ENDS: 1, FOR_CERTAIN: 2 } as const;
 type Later = typeof Later[keyof typeof Later];
@@ -28,6 +31,8 @@ export interface Attended {
    * @param woken Whether a wake-up came.
    */
   attend(woken: boolean): void;
+  /** It may be that a callback of ours waits in the runtime's loop. */
+  meanwhile(): void;
 }
 
 /** What ties a loop to that of the runtime: who calls when, and who keeps the process alive. */
@@ -46,6 +51,8 @@ export class Attachment {
   #retries = false;
   // The runtime will call: in the microtask phase, or after a turn of its own.
   #microtask = false;
+  // Until then it will call even within a callback.
+  #meanwhileNs = 0;
   #macrotask: Later = Later.NEVER;
 
   /**
@@ -123,6 +130,22 @@ export class Attachment {
       if (keepAlive && !this.#attended.alive()) this.later(false);
       else this.#attended.attend(false);
     }, keepAlive);
+  }
+
+  /**
+   * Attends from within a callback that has not returned by then.
+   *
+   * @param nowNs What time it is.
+   */
+  meanwhile(nowNs: number): void {
+    const { meanwhile } = this.#host;
+    // One that never came was taken away: by fake timers, say.
+    if (meanwhile === undefined || this.#closed || nowNs < this.#meanwhileNs) return;
+    this.#meanwhileNs = nowNs + MEANWHILE_NS_MAX;
+    meanwhile(() => {
+      this.#meanwhileNs = 0;
+      if (!this.#closed) this.#attended.meanwhile();
+    });
   }
 
   /** Says whether the process lives for us. What changes back within a turn is not told. */

@@ -35,10 +35,11 @@ export interface Host {
   macrotask(callback: () => void, keepAlive: boolean): void;
 
   /**
-   * Whether a callback, or the checkpoint after it, may run the runtime's own loop until something has
-   * happened. Then the loop has its rounds in there as well: what is waited for may be ours.
+   * Calls back after some milliseconds, also from within a callback, or the checkpoint after it, that runs
+   * the runtime's own loop until something has happened: it may be ours that is waited for. The process
+   * does not wait for it. `undefined` where callbacks cannot do that.
    */
-  readonly nests: boolean;
+  readonly meanwhile: ((callback: () => void) => void) | undefined;
 
   /** Calls back in the microtask phase. */
   microtask(callback: () => void): void;

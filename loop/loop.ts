@@ -199,6 +199,9 @@ export class Loop implements Disposable, AsyncDisposable {
         opened: () => this.#rouse(),
         settle: () => this.#settle(),
         attend: (woken) => this.#attend(woken),
+        meanwhile: () => {
+          if (this.#running) this.#attend(false);
+        },
       });
     }
     this.updateTime();
@@ -831,7 +834,7 @@ export class Loop implements Disposable, AsyncDisposable {
     if (this.#closed) return;
     if (!this.#running) this.#attachment?.soon();
     // The round that runs sees to it, unless its callback waits for just that.
-    else if (this.host.nests) this.#attachment?.later(this.alive);
+    else this.#attachment?.meanwhile(this.#wokenNs);
   }
 
   /** Applies changes; then either something waits and gets a round of its own, or the loop sleeps. */
@@ -858,12 +861,13 @@ export class Loop implements Disposable, AsyncDisposable {
   #settled(): void {
     this.#endDrive();
     this.#attachment!.setRef(this.#refs > 0);
-    if (!this.#idle()) this.#attendLater();
+    if (!this.#idle() && !this.#closed) this.#attachment!.later(this.alive);
   }
 
   #attendLater(): void {
-    if (this.#closed || this.#running && !this.host.nests) return;
-    this.#attachment?.later(this.alive);
+    if (this.#closed) return;
+    if (this.#running) this.#attachment?.meanwhile(this.#wokenNs);
+    else this.#attachment?.later(this.alive);
   }
 
   /** The runtime called: round after round, until one brings nothing or it is enough. */
@@ -874,7 +878,7 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#wokenNs = this.#kernelClock.now();
     // Whoever runs a round now learns from it that another one is wanted.
     this.#rouse(this.#wokenNs);
-    if (this.#running && !this.host.nests) return;
+    if (this.#running && this.host.meanwhile === undefined) return;
     this.#guarded(true, () => {
       this.#failed = false;
       // Woken for a timer mostly: it need not wait for a native turn. Immediates come first, as they do
@@ -906,7 +910,7 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#running = true;
     this.#attending = attending;
     // The way in if a callback waits in the runtime's loop; otherwise it comes for nothing.
-    if (this.host.nests) this.#attachment?.later(this.alive);
+    this.#attachment?.meanwhile(this.#wokenNs);
     try {
       body();
     } finally {

@@ -58,7 +58,7 @@ describe("host", () => {
         onWake = callback;
         return host.wake(fd, () => deaf || callback());
       };
-      using loop = loopOn({ wake, nests: false });
+      using loop = loopOn({ wake, meanwhile: undefined });
       let told = 0;
       const async = new Async(loop, () => void told++);
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -91,7 +91,8 @@ describe("host", () => {
         for (const callback of waiting.splice(0)) callback();
       }
     };
-    using loop = loopOn({ macrotask, nests: true });
+    const meanwhile = (callback: () => void) => void waiting.push(callback);
+    using loop = loopOn({ macrotask, meanwhile });
     const log: string[] = [];
     const users = [1, 2, 3].map((number) => {
       return new User(loop).start(() => {

@@ -29,7 +29,7 @@ export const library: Library = openLibrary(dialect);
 const { drainMicrotasks } = process.getBuiltinModule("bun:jsc") as typeof import("bun:jsc");
 // Captured at load: a program may replace these.
 const { queueMicrotask, reportError } = globalThis;
-const { clearImmediate, setImmediate, setTimeout } = nodeTimers;
+const { setImmediate, setTimeout } = nodeTimers;
 const { connect } = (globalThis as unknown as { Bun: Runtime }).Bun;
 
 /** Runs a function outside of any async context: that of the load. */
@@ -72,40 +72,14 @@ function replace(name: string, value: Method): void {
   Object.defineProperty(prototype, name, { value });
 }
 
-/** What is to be called after a turn of the runtime, and how. */
-interface Later {
-  readonly callback: () => void;
-  readonly keepAlive: boolean;
-  immediate: ReturnType<typeof setImmediate> | undefined;
-}
-
-/** Those that wait as immediates: at most one for each loop. */
-const waiting = new Set<Later>();
-
 /**
  * An error was reported that nobody handles: the runtime ends after its turn. Immediates would still
- * have theirs before that, and callbacks of ours with them. What is a timer instead comes only when
- * somebody did handle it.
+ * have theirs before that, and callbacks of ours with them.
  */
 let ending = false;
 
-/** By two timers: the first may still be due in the last pass of a runtime that ends. */
-function postpone(callback: () => void, keepAlive: boolean): void {
-  const after = (next: () => void): void => {
-    const pending = setTimeout(next, 0);
-    if (!keepAlive) pending.unref();
-  };
-  after(() => after(callback));
-}
-
-function end(): void {
-  ending = true;
-  for (const { callback, immediate, keepAlive } of waiting) {
-    clearImmediate(immediate);
-    postpone(callback, keepAlive);
-  }
-  waiting.clear();
-}
+/** Until a callback that has not returned may be waiting in the runtime's loop. */
+const MEANWHILE_MS = 4;
 
 /** What Bun offers. */
 export const host: Host = {
@@ -142,22 +116,18 @@ export const host: Host = {
 
   macrotask(callback: () => void, keepAlive: boolean): void {
     outside(() => {
-      if (ending) {
-        ending = false;
-        return postpone(callback, keepAlive);
-      }
-      const later: Later = { callback, keepAlive, immediate: undefined };
-      waiting.add(later);
-      later.immediate = setImmediate(() => {
-        waiting.delete(later);
-        callback();
-      });
-      if (!keepAlive) later.immediate.unref();
+      const pending = ending ? setTimeout(callback, 0) : setImmediate(callback);
+      // If it has not ended by then, somebody did handle it.
+      ending = false;
+      if (!keepAlive) pending.unref();
     });
   },
 
-  // `expect(promise).resolves` of `bun:test` does, and `require` of a module that awaits.
-  nests: true,
+  // `expect(promise).resolves` of `bun:test` does, and `require` of a module that awaits. Not as an
+  // immediate: one that waits gives a runtime that ends of an error another pass.
+  meanwhile(callback: () => void): void {
+    outside(() => setTimeout(callback, MEANWHILE_MS).unref());
+  },
 
   microtask(callback: () => void): void {
     outside(() => queueMicrotask(callback));
@@ -172,7 +142,7 @@ export const host: Host = {
   },
 
   report(error: unknown): void {
-    if (process.listenerCount("uncaughtException") === 0) end();
+    ending = process.listenerCount("uncaughtException") === 0;
     reportError(error);
   },
 };

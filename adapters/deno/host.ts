@@ -107,7 +107,7 @@ export const host: Host = {
     });
   },
 
-  nests: false,
+  meanwhile: undefined,
 
   microtask(callback: () => void): void {
     outside(() => queueMicrotask(callback));
