@@ -19,6 +19,7 @@ import { benchReadiness } from "./readiness.mjs";
 import { benchStarvation } from "./starvation.mjs";
 import { printed, saved } from "./table.mjs";
 import { benchTimers } from "./timers.mjs";
+import { benchWatch } from "./watch.mjs";
 
 /** Each row measures and tells its results to `bench.tell`. */
 const rows = {
@@ -31,6 +32,7 @@ const rows = {
   wake: (bench) => bench.scripts("wake", bench.backends),
   idle: benchIdle,
   memory: (bench) => bench.scripts("memory", bench.backends),
+  watch: benchWatch,
   library: benchLibrary,
 };
 

@@ -83,7 +83,7 @@ export function saved(path, results, machine) {
 
 const order = [
   ...["ring", "ctl", "core", "timers", "starvation"],
-  ...["readiness", "wake", "idle", "memory", "library"],
+  ...["readiness", "wake", "idle", "memory", "watch", "library"],
 ];
 
 function byRow(a, b) {
