@@ -53,6 +53,9 @@ export interface Host {
   /** @returns The async context (`AsyncLocalStorage`) of this moment; `undefined` for none at all. */
   capture(): unknown;
 
+  /** Calls a function outside of any async context. */
+  outside(callback: () => void): void;
+
   /**
    * Calls a function within an async context.
    *

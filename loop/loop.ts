@@ -912,7 +912,9 @@ export class Loop implements Disposable, AsyncDisposable {
     // The way in if a callback waits in the runtime's loop; otherwise it comes for nothing.
     this.#attachment?.meanwhile(this.#wokenNs);
     try {
-      body();
+      // The runtime calls outside of any async context; who calls `run` may be in one.
+      if (attending) body();
+      else this.host.outside(body);
     } finally {
       this.#running = outer;
       this.#attending = before;

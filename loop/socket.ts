@@ -140,7 +140,7 @@ export class Server extends Watcher {
   readonly #calls: Calls;
   #fd = -1;
   #port = 0;
-  #accept: (connection: Connection) => ConnectionHandlers = () => ({});
+  #accept: (connection: Connection) => void = () => {};
 
   /** @param loop The loop it belongs to. */
   constructor(loop: Loop) {
@@ -176,7 +176,9 @@ export class Server extends Watcher {
     const fd = this.#calls.kevent_sock_listen(address, address.length, port, backlog);
     this.#fd = checkSocket(fd, hostname, operation, "kevent_sock_listen");
     this.#port = check(this.#calls.kevent_sock_port(fd), operation, "kevent_sock_port");
-    this.#accept = accept;
+    // What it returns is tied to the same async context.
+    const handled = (connection: Connection): void => void connection.handle(accept(connection));
+    this.#accept = bind(this.loop.host, handled, "listen");
     this.loop.add(slot, KEVENT_SOCKET, fd, 0, KEVENT_SOCKET_ACCEPT, 0);
     this.setActive(true);
     return this;
@@ -210,8 +212,7 @@ export class Server extends Watcher {
       if (fd === EAGAIN) return;
       if (fd === ECONNABORTED) continue;
       if (fd < 0) return this.#pause(KeventError.of("accept connection", "kevent_sock_accept", fd));
-      const connection = new Connection(this.loop, fd, false);
-      connection.handle(this.#accept(connection));
+      this.#accept(new Connection(this.loop, fd, false));
     }
   }
 
@@ -220,8 +221,7 @@ export class Server extends Watcher {
     this.#watch(QUIET);
     const { slot, loop } = this;
     loop.add(slot, KEVENT_TIMER, 0, ACCEPT_PAUSE_NS, KEVENT_TIMER_FIRED, KEVENT_REQ_ONESHOT);
-    if (this.onError === undefined) throw error;
-    this.onError(error);
+    this.tellError(error);
   }
 
   #watch(kinds: number): void {
@@ -235,7 +235,7 @@ export class Server extends Watcher {
  */
 export class Connection extends Watcher {
   readonly #calls: Calls;
-  #handlers: ConnectionHandlers = {};
+  #handlers: { [Name in keyof ConnectionHandlers]: ConnectionHandlers[Name] | undefined } = {};
   #fd: number;
   #connecting: boolean;
   #reading = true;
@@ -296,20 +296,29 @@ export class Connection extends Watcher {
   }
 
   /**
-   * Sets what to call.
+   * Sets what to call, with the async context of this moment.
    *
-   * @param handlers The handlers.
+   * @param handlers The handlers: also an object of a class that has such methods.
    * @returns This handle.
    * @throws {KeventError} EINVAL when they are no object, or one of them is no function.
    */
   handle(handlers: ConnectionHandlers): this {
     checkHandlers(handlers);
-    const { host } = this.loop;
     this.#handlers = {
-      ...handlers,
-      ...(handlers.data && { data: bind(host, handlers.data.bind(handlers), "set handlers") }),
+      open: this.#bound(handlers, handlers.open),
+      data: this.#bound(handlers, handlers.data),
+      drain: this.#bound(handlers, handlers.drain),
+      end: this.#bound(handlers, handlers.end),
+      close: this.#bound(handlers, handlers.close),
     };
     return this;
+  }
+
+  #bound<Rest extends unknown[]>(
+    handlers: ConnectionHandlers,
+    handler: ((connection: Connection, ...rest: Rest) => void) | undefined,
+  ): ((connection: Connection, ...rest: Rest) => void) | undefined {
+    return handler && bind(this.loop.host, handler.bind(handlers), "set handlers");
   }
 
   /**

@@ -137,6 +137,8 @@ export const host: Host = {
 
   capture: () => contexts ? AsyncLocalStorage.snapshot() : undefined,
 
+  outside,
+
   within(context, callback, ...parameters): void {
     (context as typeof outside)(callback, ...parameters);
   },

@@ -118,6 +118,8 @@ export const host: Host = {
   // Without the core's functions, by the public API, at ten times the cost.
   capture: getAsyncContext ?? (() => AsyncLocalStorage.snapshot()),
 
+  outside,
+
   within(context, callback, ...parameters): void {
     if (getAsyncContext === undefined || setAsyncContext === undefined) {
       return (context as Snapshot)(callback, ...parameters);
