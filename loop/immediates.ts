@@ -18,6 +18,9 @@ export interface ImmediatesOwner {
   fail(error: unknown): void;
 }
 
+/** More holes than this are not kept when nothing else waits. */
+const HOLES_MAX = 64;
+
 /**
  * The immediates of a loop: each is called once, in the check phase of the next round. Outside it is
  * named by a number, which counts up.
@@ -83,6 +86,16 @@ export class Immediates {
     if (number >= this.#waitingFrom) this.#waiting[number - this.#waitingFrom] = undefined;
     else this.#batch[number - this.#batchFrom] = undefined;
     this.#gone(number);
+    // Without any there is no round that would take the holes away.
+    if (this.#live === 0 && this.#waiting.length > HOLES_MAX) this.#forget();
+  }
+
+  #forget(): void {
+    this.#waitingFrom += this.#waiting.length;
+    this.#waiting = [];
+    this.#batch = [];
+    this.#batchFrom = this.#waitingFrom;
+    this.#next = 0;
   }
 
   /** Says whether the process waits for it. */
