@@ -59,12 +59,14 @@ const GROWTH = 4;
 /** Slots are used again when more than one of so many is free; before, new ones are taken. */
 const SPARE = 16;
 
-/** Where the numbers of a slab begin. */
+/** Where the numbers of a slab begin and end, for tests. */
 export interface SlabStart {
   /** The generation of each slot. */
   readonly generation?: number;
   /** The number of the first `schedule`, 32 bits. */
   readonly sequence?: number;
+  /** How many slots there may be: 256 times a power of 4. */
+  readonly slots?: number;
 }
 
 /**
@@ -85,6 +87,7 @@ export class TimerSlab<Item> {
   #words: Int32Array<ArrayBuffer>;
   #doubles: Float64Array<ArrayBuffer>;
   #capacity = CAPACITY_START;
+  readonly #slotsMax: number;
   readonly #firstGeneration: number;
   /** What fires, by slot. */
   readonly #items: (Item | undefined)[] = [];
@@ -107,8 +110,11 @@ export class TimerSlab<Item> {
   readonly #entryDeadlines = new Float64Array(CHAINS).fill(NONE);
   readonly #entrySequences = new Int32Array(CHAINS);
 
-  /** @param start Where its numbers begin, for tests. */
-  constructor({ generation = nextFirstGeneration(), sequence = 0 }: SlabStart = {}) {
+  /** @param start Where its numbers begin and end. */
+  constructor(
+    { generation = nextFirstGeneration(), sequence = 0, slots = SLOTS_MAX }: SlabStart = {},
+  ) {
+    this.#slotsMax = slots;
     this.#firstGeneration = generation;
     this.#sequence = sequence;
     this.#words = new Int32Array(CAPACITY_START * STRIDE);
@@ -160,15 +166,19 @@ export class TimerSlab<Item> {
   }
 
   #fresh(): number {
-    if (this.#used === this.#capacity) this.#grow();
+    if (this.#used === this.#capacity) {
+      // No new ones are left: those that are free again are, however few.
+      if (this.#capacity >= this.#slotsMax && this.#freeCount > 0) return this.#reuse();
+      this.#grow();
+    }
     const slot = this.#used++;
     this.#words[slot * STRIDE + GENERATION] = this.#firstGeneration;
     return slot;
   }
 
   #grow(): void {
-    if (this.#capacity >= SLOTS_MAX) {
-      const detail = `${SLOTS_MAX} timers are pending; clear some`;
+    if (this.#capacity >= this.#slotsMax) {
+      const detail = `${this.#slotsMax} timers are pending; clear some`;
       throw new KeventError("start timer", "timer", "ENOMEM", detail);
     }
     // Pages that are not written to yet take no memory, so much more costs nothing, and copying little.

@@ -39,6 +39,18 @@ describe("TimerSlab", () => {
     }
   });
 
+  test("the last slots are used again, however few are free", () => {
+    const slab = new TimerSlab<string>({ slots: 256 });
+    const slots = Array.from({ length: 256 }, (_, index) => slab.open(`${index}`, 0));
+    expect(() => slab.open("one too many", 0)).toThrow("256 timers are pending; clear some");
+    for (const slot of [7, 200]) {
+      slab.free(slots[slot]!);
+      expect(slab.open("again", 0)).toBe(slot);
+    }
+    expect(slab.count).toBe(256);
+    expect(() => slab.open("one too many", 0)).toThrow("ENOMEM");
+  });
+
   test("a slot is freed once", () => {
     const slab = new TimerSlab<string>();
     const slot = slab.open("item", 0);
