@@ -81,7 +81,8 @@ export class ManualClock implements Clock {
   /**
    * Moves forward, and runs each timer at its time, with microtasks and ticks after each. In Deno these
    * run only when `advance` returns if it is itself called by one, as after any `await`: see
-   * `advanceAsync`.
+   * `advanceAsync`. Time stands still while timers of 0 start each other: a chain of them that has no
+   * end has none here either.
    *
    * @param byNs Nanoseconds.
    * @returns How many timers ran.

@@ -40,8 +40,11 @@ const LINGER_NS_DEFAULT = 200e3;
 /** How `run` ends: when nothing is alive, after one round, or without waiting. */
 export type RunMode = "default" | "once" | "nowait";
 
+/** Options of the queue that are the loop's own affair: its library is that of the runtime. */
+type Kept = "onBroken" | "adopt" | "single" | "library";
+
 /** How a loop is made. */
-export interface LoopOptions extends Omit<QueueOptions, "onBroken" | "adopt" | "single"> {
+export interface LoopOptions extends Omit<QueueOptions, Kept> {
   /**
    * Whether the runtime's own loop wakes it (`true`), or only `run` moves it. Default `true`.
    */
@@ -60,7 +63,7 @@ export interface LoopInfo {
   readonly alive: boolean;
   /** Handles that were made and not closed. */
   readonly handles: number;
-  /** Timers that wait or fire. */
+  /** Timers that were made and are not gone: also those that do not wait, as a `Timer` that was not started. */
   readonly timers: number;
   /** Immediates that wait. */
   readonly immediates: number;
@@ -157,21 +160,20 @@ export class Loop implements Disposable, AsyncDisposable {
    * @throws {KeventError} As of `Queue`.
    */
   constructor(options: LoopOptions = {}) {
+    if (options.entries === null || options.ringFd !== undefined) {
+      throw new KeventError("make loop", "argument", "EINVAL", "a loop needs a ring in its memory");
+    }
     const { host, library } = options.runtime ?? currentRuntime();
     this.host = host;
     this.library = library;
     this.#permanent = options.permanent ?? false;
     this.queue = new Queue({
-      library,
       ...options,
+      library,
       single: true,
       onBroken: (words, at) => this.#refused(words, at),
     });
-    if (this.queue.ring === undefined) {
-      this.queue.close();
-      throw new KeventError("make loop", "argument", "EINVAL", "a loop needs a ring in its memory");
-    }
-    this.#ring = this.queue.ring;
+    this.#ring = this.queue.ring!;
     this.#kernelClock = this.queue.clock();
     this.wallClock = this.queue.clock(KEVENT_CLOCK_WALL);
     this.timers = new Timers(host, this.#kernelClock, {
@@ -243,7 +245,7 @@ export class Loop implements Disposable, AsyncDisposable {
    * callback, and when another loop goes by that manual clock; EBADF after `close`.
    */
   set clock(clock: Clock | undefined) {
-    this.#checkOpen("change clock");
+    this.checkOpen("change clock");
     this.#checkIdle("change clock");
     const { timers } = this;
     if (clock === timers.clock) return;
@@ -281,7 +283,10 @@ export class Loop implements Disposable, AsyncDisposable {
 
   /** @returns What the loop did so far. */
   metrics(): LoopMetrics {
-    const { counters } = this.queue.info();
+    return this.#metrics(this.queue.info());
+  }
+
+  #metrics({ counters }: QueueInfo): LoopMetrics {
     return {
       idleNs: this.#idleNs,
       turns: this.#turns,
@@ -296,22 +301,33 @@ export class Loop implements Disposable, AsyncDisposable {
 
   /** @returns What the loop is and did. */
   info(): LoopInfo {
+    const queue = this.queue.info();
     return {
       mode: this.#attachment !== undefined ? "attached" : "driven",
       alive: this.alive,
       handles: this.#handles.size,
       timers: this.timers.count,
       immediates: this.immediates.size,
-      metrics: this.metrics(),
-      queue: this.queue.info(),
+      metrics: this.#metrics(queue),
+      queue,
     };
   }
 
   // --- for handles ----------------------------------------------------------------------------
 
+  /**
+   * Checks that the loop was not closed.
+   *
+   * @param operation What needs it, in words that follow "Cannot".
+   * @throws {KeventError} EBADF when it was.
+   */
+  checkOpen(operation: string): void {
+    if (this.#closed) throw new KeventError(operation, "loop", "EBADF", "the loop is closed");
+  }
+
   /** A handle was made. */
   enter(handle: Handle): void {
-    this.#checkOpen("open handle");
+    this.checkOpen("open handle");
     this.#handles.add(handle);
   }
 
@@ -343,7 +359,7 @@ export class Loop implements Disposable, AsyncDisposable {
    * @throws {KeventError} EBADF after `close`.
    */
   add(slot: Slot, type: number, id0: number, id1: number, event: number, reqFlags: number): void {
-    this.#checkOpen("start handle");
+    this.checkOpen("start handle");
     // All events come through the ring: none is answered in the change area.
     const flags = reqFlags | KEVENT_REQ_ALWAYS_QUEUE;
     this.queue.add(type, id0, id1, event, flags, slot.index, slot.generation);
@@ -359,7 +375,7 @@ export class Loop implements Disposable, AsyncDisposable {
     event: number,
     reqFlags: number,
   ): void {
-    this.#checkOpen("change handle");
+    this.checkOpen("change handle");
     const flags = reqFlags | KEVENT_REQ_ALWAYS_QUEUE;
     this.queue.modify(type, id0, id1, event, flags, slot.index, slot.generation);
     this.#changed();
@@ -383,7 +399,7 @@ export class Loop implements Disposable, AsyncDisposable {
    * @throws {KeventError} ENOENT and others of the path, ENOSPC at the limit of watches.
    */
   addInode(slot: Slot, path: string, event: number): number {
-    this.#checkOpen("start handle");
+    this.checkOpen("start handle");
     const { index, generation } = slot;
     const watch = this.queue.addInode(path, event, KEVENT_REQ_ALWAYS_QUEUE, index, generation);
     this.#changed();
@@ -392,7 +408,7 @@ export class Loop implements Disposable, AsyncDisposable {
 
   /** Triggers a user event of a handle, from the next turn on. Parameters as of `add`. */
   trigger(slot: Slot, id0: number, id1: number, event: number): void {
-    this.#checkOpen("trigger");
+    this.checkOpen("trigger");
     this.queue.trigger(id0, id1, event, slot.index, slot.generation);
     this.#changed();
   }
@@ -450,7 +466,7 @@ export class Loop implements Disposable, AsyncDisposable {
    * @throws {KeventError} EINVAL for another mode, EBUSY from within a callback, EBADF after `close`.
    */
   run(mode: RunMode = "default"): boolean {
-    this.#checkOpen("run loop");
+    this.checkOpen("run loop");
     this.#checkIdle("run loop");
     checkMode(mode);
     this.updateTime();
@@ -477,7 +493,7 @@ export class Loop implements Disposable, AsyncDisposable {
    * @throws {KeventError} EBUSY when it is driven already, EINVAL on a loop that is not attached.
    */
   drive(lingerNs: number = LINGER_NS_DEFAULT): Promise<boolean> {
-    this.#checkOpen("drive loop");
+    this.checkOpen("drive loop");
     const attached = this.#attachment !== undefined;
     if (!attached || !(lingerNs > 0 && lingerNs <= 1e9)) {
       const detail = attached
@@ -513,7 +529,7 @@ export class Loop implements Disposable, AsyncDisposable {
    * @throws {KeventError} EBUSY from within a callback, EBADF after `close`.
    */
   rest(): boolean {
-    this.#checkOpen("rest");
+    this.checkOpen("rest");
     this.#checkIdle("rest");
     if (this.#waiting === 0 && !this.#kernelKnows()) this.#turn(0, KEVENT_TURN_ARM);
     return this.#idle();
@@ -581,10 +597,6 @@ export class Loop implements Disposable, AsyncDisposable {
   /** The same as `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #checkOpen(operation: string): void {
-    if (this.#closed) throw new KeventError(operation, "loop", "EBADF", "the loop is closed");
   }
 
   /** Callbacks that ran callbacks would see a loop in the midst of a round. */

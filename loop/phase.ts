@@ -64,6 +64,7 @@ export abstract class PhaseHandle extends Handle {
    */
   start(callback: () => void): this {
     this.checkOpen("start handle");
+    this.loop.checkOpen("start handle");
     if (this.active) return this;
     const bound = bind(this.loop.host, callback, "start handle");
     // A function of this start alone, which tells it from an earlier one.

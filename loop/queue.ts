@@ -581,7 +581,11 @@ export class Queue implements Disposable {
   clock(id: number = KEVENT_CLOCK_MONOTONIC): Clock {
     const { kevent_clock, kevent_now } = this.#calls;
     const { fd } = this;
-    if (this.#isSimulated()) return { now: () => kevent_clock(fd, id) };
+    if (this.#isSimulated()) {
+      // After `close` it stands still: the number may belong to something else by then.
+      let lastNs = kevent_clock(fd, id);
+      return { now: () => this.#closed ? lastNs : lastNs = kevent_clock(fd, id) };
+    }
     return { now: () => kevent_now(id) };
   }
 

@@ -71,16 +71,17 @@ class Dated implements TimerItem {
     if (at > DATE_NS_MAX || every > DATE_NS_MAX) {
       throw bad("a timer of the wall clock must be due before 2106");
     }
-    let slot = -1;
+    const alarm = new Alarm(loop);
+    const slot = loop.timers.open(this, true, true);
     const fire = (missed: number): void => {
       if (every === 0) {
         loop.timers.close(slot);
-        this.#alarm.close();
+        alarm.close();
       }
       callback(missed);
     };
-    this.#alarm = new Alarm(loop).start({ fire, clockSet: () => onClockSet?.() }, at, every);
-    slot = loop.timers.open(this, true, true);
+    // Times and callback were checked: now nothing is refused.
+    this.#alarm = alarm.start({ fire, clockSet: () => onClockSet?.() }, at, every);
     this.id = loop.timers.idOf(slot);
   }
 

@@ -50,11 +50,6 @@ const encoder = new TextEncoder();
 /** Where all reads go. Its bytes belong to the callback until it returns. */
 let incoming: Bytes = new Uint8Array(new ArrayBuffer(READ_BYTES));
 
-/** Before there is a socket, which nobody would close. */
-function checkLoop(loop: Loop, operation: string): void {
-  if (loop.closed) throw new KeventError(operation, "loop", "EBADF", "the loop is closed");
-}
-
 /** The address in digits, in bytes. */
 function addressOf(hostname: string, operation: string): Bytes {
   if (typeof hostname === "string") return encoder.encode(hostname);
@@ -166,7 +161,8 @@ export class Server extends Watcher {
   listen(options: ListenOptions, accept: (connection: Connection) => ConnectionHandlers): this {
     const { hostname = "127.0.0.1", port = 0, backlog = BACKLOG_DEFAULT } = options;
     const { slot } = this;
-    checkLoop(this.loop, "listen");
+    // Before there is a socket, which nobody would close.
+    this.loop.checkOpen("listen");
     checkWhole(port, 0, 65535, "listen", "port");
     checkWhole(backlog, 1, 0x7fffffff, "listen", "backlog");
     checkFunction(accept, "listen", "accept");
@@ -281,7 +277,7 @@ export class Connection extends Watcher {
     handlers: ConnectionHandlers,
   ): Connection {
     checkWhole(port, 1, 65535, "connect", "port");
-    checkLoop(loop, "connect");
+    loop.checkOpen("connect");
     checkHandlers(handlers);
     const operation = `connect to ${hostname}:${port}`;
     const address = addressOf(hostname, operation);

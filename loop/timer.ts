@@ -119,8 +119,7 @@ export class Timer extends Handle implements TimerItem {
 
   #checkUsable(): void {
     this.checkOpen("start timer");
-    if (!this.loop.closed) return;
-    throw new KeventError("start timer", "loop", "EBADF", "the loop is closed");
+    this.loop.checkOpen("start timer");
   }
 }
 

@@ -1,4 +1,5 @@
 // A round of the loop: its phases, who may move it and when, what it tells about itself, its end.
+import process from "node:process";
 import { describe, expect, test } from "vitest";
 import {
   Async,
@@ -8,6 +9,7 @@ import {
   Idle,
   KEVENT_POLL_IN,
   Loop,
+  type LoopOptions,
   ManualClock,
   Poll,
   Prepare,
@@ -492,6 +494,7 @@ describe("end", () => {
     const timer = new Timer(loop).start(() => {}, 60_000);
     const user = new User(loop).start(() => {});
     const idle = new Idle(loop).start(() => {});
+    const unstarted = new Check(loop);
     await loop.close();
     const calls = [
       () => loop.run(),
@@ -500,6 +503,8 @@ describe("end", () => {
       () => new Timer(loop),
       () => timer.start(() => {}, 1),
       () => user.start(() => {}),
+      () => new Idle(loop),
+      () => unstarted.start(() => {}),
       () => loop.clock = new ManualClock(),
     ];
     expect(calls.map(codeOf)).toEqual(calls.map(() => "EBADF"));
@@ -740,6 +745,53 @@ describe("manual clock", () => {
     expect(clock.advance(10e6)).toBe(1);
     expect([fired.calls, clock.now()]).toEqual([0, 10e6]);
     await loop.close();
+  });
+});
+
+describe("making", () => {
+  test("a loop without a ring in its memory is refused, and nothing is left of it", () => {
+    using _other = new Loop();
+    const before = openDescriptors();
+    expect(() => new Loop({ entries: null })).toThrow("a loop needs a ring in its memory");
+    expect([...openDescriptors()].filter((fd) => !before.has(fd))).toEqual([]);
+  });
+
+  test("its queue has the library of its runtime, whatever else is given", () => {
+    const { library } = currentRuntime();
+    const calls = new Proxy(library.calls, { get: () => expect.unreachable("the wrong library") });
+    using loop = new Loop({ attached: false, library: { ...library, calls } } as LoopOptions);
+    expect(loop.run("nowait")).toBe(false);
+  });
+
+  test("a simulated clock stands still once its loop was closed", async () => {
+    const loop = new Loop({ backend: "simulated", attached: false });
+    const { clock } = loop;
+    const before = clock.now();
+    await loop.close();
+    expect([clock.now(), loop.updateTime()]).toEqual([before, before]);
+  });
+});
+
+describe("immediates", () => {
+  test("those that are taken back leave nothing while none runs", async () => {
+    using loop = new Loop();
+    const immediate = { onImmediate: () => expect.unreachable("it was taken back") };
+    const many = async (): Promise<void> => {
+      for (let round = 0; round < 20; round++) {
+        for (let count = 0; count < 200_000; count++) {
+          loop.immediates.delete(loop.immediates.add(immediate, true));
+        }
+        await sleep(1);
+      }
+    };
+    await many();
+    const { rss } = process.memoryUsage();
+    await many();
+    // As holes they were 32 MB.
+    expect(process.memoryUsage().rss - rss).toBeLessThan(20e6);
+    const kept = loop.immediates.add({ onImmediate() {} }, true);
+    loop.immediates.delete(kept - 1);
+    await until(() => loop.immediates.ran === 1);
   });
 });
 

@@ -151,9 +151,13 @@ describe("setTimer", () => {
     ["a time that is a text", () => {}, { after: "5" }, "nanoseconds, not a string"],
     ["after together with at", () => {}, { after: 1, at: 2 }, "give after or at, not both"],
   ])("%s is refused with what to do, and nothing is left", (_name, callback, when, message) => {
-    const before = defaultLoop().timers.count;
+    const held = (): number[] => {
+      const { handles, queue, timers } = defaultLoop().info();
+      return [handles, queue.registrations, timers];
+    };
+    const before = held();
     expect(() => setTimer(callback as () => void, when as TimerOptions)).toThrow(message);
-    expect(defaultLoop().timers.count).toBe(before);
+    expect(held()).toEqual(before);
   });
 
   test("a loop that is closed takes no timer", async () => {
