@@ -25,6 +25,8 @@ export interface Attended {
   opened(): void;
   /** Something was written: it must reach the kernel before the runtime sleeps. */
   settle(): void;
+  /** What failed a while ago may not fail now. */
+  again(): void;
   /**
    * Something wants a round, perhaps.
    *
@@ -99,6 +101,7 @@ export class Attachment {
     this.#retries = true;
     setTimeout(() => {
       this.#retries = false;
+      this.#attended.again();
       this.soon();
     }, RETRY_MS);
   }

@@ -26,6 +26,8 @@ export class KernelTimer {
   readonly #slots: Slots;
   readonly #slot: Slot;
   #armedNs = Infinity;
+  // It was, and would be again.
+  #refused = false;
 
   /**
    * @param queue Where it is registered.
@@ -43,6 +45,7 @@ export class KernelTimer {
       },
       onError: () => {
         this.#armedNs = Infinity;
+        this.#refused = true;
         onRefused();
       },
     });
@@ -53,6 +56,11 @@ export class KernelTimer {
     return this.#armedNs;
   }
 
+  /** After it was refused: what was wanting may be there by now. */
+  again(): void {
+    this.#refused = false;
+  }
+
   /**
    * Waits for a deadline, from the next turn on.
    *
@@ -60,7 +68,7 @@ export class KernelTimer {
    */
   arm(firstNs: number): void {
     const next = Math.ceil(firstNs);
-    if (next === this.#armedNs) return;
+    if (next === this.#armedNs || this.#refused) return;
     if (this.#armedNs !== Infinity) this.#remove();
     // Later than the library can say is never.
     this.#armedNs = next < DEADLINE_NS_MAX ? next : Infinity;

@@ -200,6 +200,10 @@ export class Loop implements Disposable, AsyncDisposable {
         alive: () => this.alive,
         opened: () => this.#rouse(),
         settle: () => this.#settle(),
+        again: () => {
+          this.#kernelTimer.again();
+          this.#sooner = true;
+        },
         attend: (woken) => this.#attend(woken),
         meanwhile: () => {
           if (this.#running) this.#attend(false);
@@ -825,7 +829,6 @@ export class Loop implements Disposable, AsyncDisposable {
   /** For want of memory, say. Nobody else would come back to it. */
   #timerWasRefused(): void {
     this.timers.looksAt(Infinity);
-    this.#sooner = true;
     this.#attachment?.retry();
   }
 
@@ -835,7 +838,11 @@ export class Loop implements Disposable, AsyncDisposable {
     const { timers } = this;
     const first = this.clock === this.#kernelClock ? timers.nextDeadline() : Infinity;
     if (loosely) this.#kernelTimer.armLoosely(first, this.#wokenNs, timers.crowd);
-    else this.#kernelTimer.arm(first);
+    else {
+      // Who drives it has no other way back.
+      this.#kernelTimer.again();
+      this.#kernelTimer.arm(first);
+    }
     timers.looksAt(this.#kernelTimer.armedNs);
   }
 

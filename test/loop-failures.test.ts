@@ -2,17 +2,22 @@
 import { writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import {
+  Async,
   type Handle,
   Inode,
+  KEVENT_CTL_ADD,
   KEVENT_INODE_CREATE,
+  KEVENT_TIMER,
   KEVENT_USER,
   KEVENT_USER_TRIGGERED,
   Loop,
   Queue,
+  sendShared,
   Timer,
   User,
 } from "../adapters/mod.ts";
 import { errorNumber } from "../ffi/errors.ts";
+import { RECORD_WORDS, RET_FLAGS, TYPE } from "../ffi/record.ts";
 import { currentRuntime } from "../loop/host.ts";
 import { openDescriptors } from "./support/descriptors.ts";
 import { Folder } from "./support/folder.ts";
@@ -105,6 +110,31 @@ describe("a turn that fails", () => {
     expect(log.at(-1)).toBe("user");
   });
 
+  test("the kernel's timer is asked for again when it was refused", async () => {
+    let refusals = 0;
+    let refuses = true;
+    const calls = {
+      ...library.calls,
+      kevent_turn(...parameters: Parameters<typeof library.calls.kevent_turn>): number {
+        const { words } = loop.queue.changes;
+        for (let at = 0; at < parameters[1] * RECORD_WORDS; at += RECORD_WORDS) {
+          const adds = words[at + TYPE] === KEVENT_TIMER &&
+            words[at + RET_FLAGS] === KEVENT_CTL_ADD;
+          // There is no such type.
+          if (adds && refuses) words[at + TYPE] = (refusals++, 99);
+        }
+        return library.calls.kevent_turn(...parameters);
+      },
+    };
+    using loop: Loop = new Loop({ runtime: { host, library: { ...library, calls } } });
+    const fired = new Promise<void>((resolve) => new Timer(loop).start(() => resolve(), 300));
+    await sleep(50);
+    expect(refusals).toBeGreaterThan(0);
+    expect(refusals).toBeLessThan(10);
+    refuses = false;
+    await fired;
+  });
+
   test("without its queue a loop ends, and says why", async () => {
     const { loop, told } = loopOn(failing());
     const handles: Handle[] = [new Timer(loop).start(() => {}, 60_000)];
@@ -140,6 +170,18 @@ describe("the way back from the runtime", () => {
     loop.immediates.add({ onImmediate() {} }, false);
     await sleep(20);
     expect(await tells(loop, (watch) => watch())).toBe(1);
+  });
+
+  test("is asked for again after changes were applied in between", async () => {
+    using loop = new Loop();
+    new Timer(loop).start(() => {}, 60_000);
+    await sleep(20);
+    let told = 0;
+    const async = new Async(loop, () => void told++);
+    const shared = async.share();
+    await sleep(20);
+    sendShared(shared);
+    await until(() => told === 1);
   });
 
   test("is there for what the first callback starts", async () => {
