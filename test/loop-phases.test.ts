@@ -399,6 +399,26 @@ describe("what it tells", () => {
     expect(delays.maxNs).toBe(delays.meanNs);
   });
 
+  test("metrics count a sleep that a change interrupts", async (context) => {
+    gate(context, "simulated", "its clock stands still while nobody looks");
+    using loop = new Loop();
+    for (let count = 0; count < 4; count++) {
+      new Timer(loop).start(() => {}, 60_000 - count);
+      await sleep(30);
+      if (count === 2) loop.apply();
+    }
+    await new Promise<void>((resolve) => new Timer(loop).start(() => resolve(), 1));
+    expect(loop.metrics().idleNs).toBeGreaterThan(100e6);
+  });
+
+  test("metrics have the losses that the queue counted", () => {
+    using loop = driven();
+    const info = loop.queue.info();
+    const counters = { ...info.counters, inode_overflows: 3 };
+    Object.defineProperty(loop.queue, "info", { value: () => ({ ...info, counters }) });
+    expect([loop.metrics().losses, loop.info().metrics.losses]).toEqual([3, 3]);
+  });
+
   test("metrics count sleep in the runtime's loop as well, and how late a blocked loop is", async (context) => {
     gate(context, "simulated", "its clock stands still while the script blocks");
     using loop = new Loop();
@@ -593,6 +613,35 @@ describe("manual clock", () => {
     expect([clock.next(), clock.now(), fired.calls]).toEqual([2, 5e6, 2]);
     expect([clock.next(), clock.now(), fired.calls]).toEqual([1, 9e6, 3]);
     expect([clock.next(), clock.now()]).toEqual([0, 9e6]);
+  });
+
+  test("at most 4096 timers, and as many immediates, run in a round", () => {
+    using loop = driven();
+    const clock = withClock(loop);
+    const ran = { timers: 0, immediates: 0 };
+    for (let count = 0; count < 10_000; count++) {
+      loop.timers.once(() => void ran.timers++, 0);
+      loop.immediates.add({ onImmediate: () => void ran.immediates++ }, true);
+    }
+    for (const most of [4096, 8192, 10_000]) {
+      loop.run("nowait");
+      expect(ran).toEqual({ timers: most, immediates: most });
+    }
+    expect(clock.now()).toBe(0);
+  });
+
+  test("a timer that does not wait counts for nobody's life, ref'd or not", () => {
+    using loop = driven();
+    withClock(loop);
+    const item = { onTimer: () => {} };
+    const idle = loop.timers.open(item);
+    const armed = loop.timers.open(item);
+    loop.timers.arm(armed, 1e9);
+    for (const ref of [false, true, false]) loop.timers.setRef(idle, ref);
+    expect(loop.alive).toBe(true);
+    loop.timers.setRef(idle, true);
+    loop.timers.close(armed);
+    expect(loop.alive).toBe(false);
   });
 
   test("real time fires nothing, attached or not", async () => {
@@ -797,6 +846,8 @@ describe("immediates", () => {
 
 describe("default loop", () => {
   test("it is made on first use, attached, and one for the thread", async () => {
+    // What loops of other tests held is gone by then.
+    await sleep(50);
     const before = openDescriptors();
     const loop = defaultLoop();
     expect(openDescriptors().size).toBeGreaterThan(before.size);

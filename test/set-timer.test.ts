@@ -19,6 +19,21 @@ import {
 import { currentRuntime } from "../loop/host.ts";
 import { gate } from "./support/queue.ts";
 
+/** Counts the calls of a method of one object. */
+function counted<Name extends string>(
+  object: Readonly<Record<Name, (...parameters: never[]) => unknown>>,
+  name: Name,
+): { readonly calls: number } {
+  const method = object[name];
+  const count = { calls: 0 };
+  const value = (...parameters: never[]): unknown => {
+    count.calls++;
+    return method.apply(object, parameters);
+  };
+  Object.defineProperty(object, name, { value });
+  return count;
+}
+
 function onManualClock(): { loop: Loop; clock: ManualClock } {
   const loop = new Loop();
   const clock = new ManualClock();
@@ -229,6 +244,12 @@ describe("setTimer", () => {
         setTimer(() => --left === 0 && resolve(), 5e6 + count * 100);
       }
     });
+    expect(left).toBe(0);
+    const { timers } = defaultLoop();
+    const { count } = timers;
+    await sleep(2e6);
+    // None of them fires once more.
+    expect([left, timers.count]).toEqual([0, count]);
   });
 });
 
@@ -278,8 +299,12 @@ describe("TimerGroup", () => {
     for (let round = 0; round < 100; round++) {
       for (let count = 0; count < 100; count++) group.setTimer(() => {}, 1);
       clock.advance(1);
-      expect(group.size).toBe(0);
     }
+    // Its size would make it look.
+    const cleared = counted(loop.timers, "clear");
+    expect(group.clear()).toBe(0);
+    expect(cleared.calls).toBeLessThan(300);
+    expect(group.size).toBe(0);
   });
 });
 

@@ -1,5 +1,6 @@
 // The slab below all timers, alone: where its numbers end, and against a list that is sorted.
 import { describe, expect, test } from "vitest";
+import { Random } from "../examples/demo/random.ts";
 import { OTHERS_START, TimerSlab } from "../loop/slab.ts";
 
 /** Sequence numbers go round here. */
@@ -72,6 +73,72 @@ describe("TimerSlab", () => {
       opened(slab, "old", 1000);
     }
   });
+
+  test("a slot that has used up its generations is not used again", () => {
+    const slab = new TimerSlab<string>({ generation: 2 ** 29 - 2, slots: 256 });
+    const slots = Array.from({ length: 256 }, () => slab.open("item", 0));
+    slab.free(slots[9]!);
+    expect(slab.open("last of its kind", 0)).toBe(9);
+    const id = slab.idOf(9);
+    expect([Number.isSafeInteger(id), slab.slotOf(id)]).toEqual([true, 9]);
+    slab.free(9);
+    expect(slab.slotOf(id)).toBe(-1);
+    expect(() => slab.open("one too many", 0)).toThrow("ENOMEM");
+  });
+
+  test.each([0, 1, 2, 3, 4, 5, 6, 7])(
+    "random timers are as in a list that is sorted (%i)",
+    (seed) => {
+      const random = new Random(seed);
+      const slab = new TimerSlab<number>({ sequence: WRAP - 2000, generation: 50 + seed });
+      const waiting = new Map<number, { slot: number; deadline: number; order: number }>();
+      const idle: number[] = [];
+      let order = 0;
+      let now = 0;
+      // Much comes, then much is taken out, so that memory grows, and the heap is made anew.
+      for (let step = 0; step < 20_000; step++) {
+        const kind = random.between(0, 9);
+        const adds = Math.floor(step / 4000) % 2 === 0 ? 7 : 2;
+        if (kind < adds) {
+          const item = step;
+          const slot = slab.open(item, 0);
+          // Whole milliseconds, odd ones, and those that share a chain.
+          const duration = [1e6, 4097e6, random.between(0, 1e7)][random.between(0, 2)]!;
+          const deadline = now + random.between(0, 3) * duration;
+          slab.schedule(slot, deadline, duration);
+          waiting.set(item, { slot, deadline, order: order++ });
+        } else if (kind < 9) {
+          const [item] = [...waiting.keys()].slice(random.between(0, 20));
+          if (item === undefined) continue;
+          const { slot } = waiting.get(item)!;
+          waiting.delete(item);
+          if (random.between(0, 1) === 0) slab.free(slot);
+          else idle.push((slab.unschedule(slot), slot));
+        } else {
+          now += random.between(0, 2e5);
+          const expected = [...waiting].filter(([, { deadline }]) => deadline <= now)
+            .sort(([, a], [, b]) => a.deadline - b.deadline || a.order - b.order)
+            .map(([item]) => item);
+          const pass = slab.sequence;
+          for (const item of expected) {
+            const slot = slab.takeDue(now, pass);
+            expect(slot < 0 ? "none" : slab.itemOf(slot)).toBe(item);
+            slab.free(slot);
+            waiting.delete(item);
+          }
+          expect(slab.takeDue(now, pass)).toBe(-1);
+        }
+      }
+      for (const slot of idle) slab.free(slot);
+      expect(slab.count).toBe(waiting.size);
+      const firsts = [...waiting.values()].map(({ deadline }) => deadline);
+      expect(slab.firstDeadline()).toBe(Math.min(...firsts));
+      slab.shift(5);
+      expect(slab.firstDeadline()).toBe(Math.min(...firsts) + 5);
+      slab.clear();
+      expect([slab.count, slab.firstDeadline()]).toEqual([0, Infinity]);
+    },
+  );
 
   test("equal deadlines go by the order of their start where the numbers go round", () => {
     for (let start = WRAP - 6; start <= WRAP; start++) {
