@@ -40,6 +40,18 @@ describe("TimerSlab", () => {
     }
   });
 
+  test("slots that are free stay so when memory grows, and are used again", () => {
+    const slab = new TimerSlab<string>({ slots: 1024 });
+    for (let count = 0; count < 256; count++) slab.open("first", 0);
+    const free = [3, 100, 255];
+    for (const slot of free) slab.free(slot);
+    // Too few are free to look for them.
+    expect(slab.open("grows", 0)).toBe(256);
+    for (const slot of free) expect(() => slab.free(slot)).toThrow("freed already");
+    const rest = Array.from({ length: 1024 - 254 }, () => slab.open("rest", 0));
+    expect(free.every((slot) => rest.includes(slot))).toBe(true);
+  });
+
   test("the last slots are used again, however few are free", () => {
     const slab = new TimerSlab<string>({ slots: 256 });
     const slots = Array.from({ length: 256 }, (_, index) => slab.open(`${index}`, 0));
