@@ -32,7 +32,9 @@ test.for(blocks)("example $number of the README runs", (block, context) => {
   try {
     const file = join(folder, "main.ts");
     writeFileSync(file, block.code);
-    const args = isDeno ? ["run", "-A", "--no-check", file] : [file];
+    // The example lies elsewhere; what the sources import is known to the configuration of this folder.
+    const config = fileURLToPath(new URL("deno.json", root));
+    const args = isDeno ? ["run", "-A", "--no-check", "--config", config, file] : [file];
     const env = { ...process.env, NO_COLOR: "1" };
     const options = { cwd: fileURLToPath(root), env, encoding: "utf8", timeout: 10_000 } as const;
     const { status, stdout, stderr } = spawnSync(process.execPath, args, options);

@@ -426,7 +426,11 @@ fn oldPath(forest: *Forest, place: Place) []const u8 {
 fn verify(forest: *Forest, index: u32, saying: *output.Saying) void {
     const node = forest.nodes.at(index);
     const before = node.inode;
-    const stat = held.see(forest, index) orelse return;
+    // If its path leads nowhere yet, or elsewhere, the rename above it is on its way.
+    const stat = forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch return;
+    if (node.isDirectory() != (stat.kind == .directory)) return;
+    held.remember(node, stat);
+    held.looked(forest, index);
     saying.see(stat);
     if (!node.isDirectory() or node.flags.ignored or forest.treeAt(index).polled) return;
     const other = before != 0 and stat.inode != before;
