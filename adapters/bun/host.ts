@@ -78,6 +78,9 @@ function replace(name: string, value: Method): void {
  */
 let ending = false;
 
+/** More than a busy machine takes to print the error: a timer that is due before the end would still run. */
+const ENDING_MS = 25;
+
 /** Until a callback that has not returned may be waiting in the runtime's loop. */
 const MEANWHILE_MS = 4;
 
@@ -116,7 +119,7 @@ export const host: Host = {
 
   macrotask(callback: () => void, keepAlive: boolean): void {
     outside(() => {
-      const pending = ending ? setTimeout(callback, 0) : setImmediate(callback);
+      const pending = ending ? setTimeout(callback, ENDING_MS) : setImmediate(callback);
       // If it has not ended by then, somebody did handle it.
       ending = false;
       if (!keepAlive) pending.unref();
