@@ -191,7 +191,8 @@ function bad(detail: string): KeventError {
 /**
  * Ends a timer: it does not fire any more.
  *
- * @param id What `setTimer` gave. The number of a timer that is gone, or of another loop, does nothing.
+ * @param id What `setTimer` gave. Any other number does nothing: of a timer that is gone, of another loop, or
+ * of `setTimeout`.
  * @param loop The loop it belongs to. Default: that of the thread.
  * @returns Whether it was waiting.
  *

@@ -75,7 +75,7 @@ export interface SlabStart {
  * Timers of one duration are due in the order in which they were started, so they stand in a *chain*,
  * and only chains are in the heap of deadlines. A timer whose place in the table of chains is taken by
  * another duration is alone, in the heap by itself. So any mix of durations is right, and the few
- * thousand whole milliseconds that programs use are fast. DESIGN 10.
+ * thousand whole milliseconds that programs use are fast. docs/design.md has more of it.
  *
  * Nothing points into the heap. The entry of a chain is due at its first timer or earlier, and is put
  * right when it comes up; that of a timer which was taken out is dropped then. So clearing touches the
