@@ -1,6 +1,7 @@
 import process from "node:process";
 import nodeTimers from "node:timers";
 import nodePromises from "node:timers/promises";
+import { KeventError } from "../ffi/errors.ts";
 
 // The runtime's own timers, captured at load: a program may replace them, also by ours. Where what we
 // do differs only in speed they are asked: for the words of errors, for odd delays, for timers that were
@@ -57,6 +58,42 @@ export function argumentsFrom(all: IArguments, from: number): Arguments {
   return args;
 }
 
+/** What the timers of `kevent/timers` do otherwise than the runtime's own. */
+export interface TimerSettings {
+  /**
+   * Whether delays of 2^31 ms and more are meant as they are, and `Infinity` as never. Default `false`: they
+   * are 1 ms, with a warning, as everywhere.
+   */
+  readonly longDelays?: boolean;
+}
+
+let longDelays = false;
+
+/**
+ * Says what the timers of `kevent/timers`, and those that `kevent/register` puts in place, do otherwise than the
+ * runtime's own, from now on and in this thread.
+ *
+ * @param settings What is left out stays as it is.
+ * @throws {KeventError} EINVAL for a setting that is no boolean.
+ *
+ * @example A timer for next month
+ * ```ts
+ * import { clearTimeout, configure, setTimeout } from "./timers.ts";
+ *
+ * configure({ longDelays: true });
+ * clearTimeout(setTimeout(() => {}, 30 * 24 * 3600 * 1000));
+ * ```
+ */
+export function configure(settings: TimerSettings): void {
+  const given: unknown = settings.longDelays;
+  if (given === undefined) return;
+  if (typeof given !== "boolean") {
+    const detail = `longDelays must be true or false, not ${String(given)}`;
+    throw new KeventError("configure timers", "argument", "EINVAL", detail);
+  }
+  longDelays = given;
+}
+
 function nothing(): void {}
 
 /**
@@ -68,6 +105,10 @@ function nothing(): void {}
  * @throws {TypeError} For a symbol or a bigint.
  */
 export function oddDelay(delay: unknown): number {
+  if (longDelays && (typeof delay === "number" || typeof delay === "string")) {
+    const ms = +delay;
+    if (ms > DELAY_MS_MAX) return ms;
+  }
   const timer = probe(nothing, delay);
   const { _idleTimeout: ms } = timer;
   clearTimeout(timer as unknown as NodeJS.Timeout);

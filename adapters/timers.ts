@@ -24,6 +24,7 @@ export {
   unrefTimer,
 } from "../loop/set_timer.ts";
 export { TimerGroup } from "../loop/timer_group.ts";
+export { configure, type TimerSettings } from "./native.ts";
 
 /**
  * As the global of that name: calls a function once, after a delay.
