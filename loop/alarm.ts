@@ -7,6 +7,7 @@ import {
 import { checkFunction, KeventError } from "../ffi/errors.ts";
 import { EVENT } from "../ffi/record.ts";
 import { bind } from "./host.ts";
+import { missedOf } from "./timers.ts";
 import { Watcher } from "./watcher.ts";
 
 /** The latest date, in 2106: seconds are a u32. */
@@ -111,7 +112,7 @@ export class Alarm extends Watcher {
       this.setActive(false);
       return 0;
     }
-    const missed = Math.max(Math.floor((this.loop.wallClock.now() - date) / every), 0);
+    const missed = missedOf(date, this.loop.wallClock.now(), every);
     this.#watch(Math.ceil(date + (missed + 1) * every));
     return missed;
   }

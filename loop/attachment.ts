@@ -18,7 +18,7 @@ type Later = typeof Later[keyof typeof Later];
 const NONE = -1;
 
 /** What the runtime calls. */
-export interface Attended {
+interface Attended {
   /** Whether the process lives for us. */
   alive(): boolean;
   /** From now on the runtime can be woken; a wake-up that was asked for before is none. */

@@ -7,7 +7,7 @@ export interface Immediate {
 }
 
 /** What immediates need of their loop. */
-export interface ImmediatesOwner {
+interface ImmediatesOwner {
   /** A reason for the process to live. */
   retain(): void;
   /** It is gone. */

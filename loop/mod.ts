@@ -21,11 +21,10 @@ export { control } from "./control.ts";
 export { defaultLoop } from "./default.ts";
 export { Handle } from "./handle.ts";
 export { Idle } from "./idle.ts";
-export { type Immediate, Immediates } from "./immediates.ts";
 export { Inode, type InodeEvent } from "./inode.ts";
 export { Loop, type LoopInfo, type LoopOptions, type RunMode } from "./loop.ts";
-export { DelayHistogram, type Delays, type LoopMetrics } from "./metrics.ts";
-export { Phase, PhaseHandle } from "./phase.ts";
+export type { Delays, LoopMetrics } from "./metrics.ts";
+export { PhaseHandle } from "./phase.ts";
 export { Poll } from "./poll.ts";
 export { Prepare } from "./prepare.ts";
 export { Process, type ProcessEnd } from "./process.ts";
@@ -40,12 +39,9 @@ export {
   unrefTimer,
 } from "./set_timer.ts";
 export { Signal } from "./signal.ts";
-export { TimerSlab } from "./slab.ts";
-export { type Slot, Slots, type Tenant } from "./slots.ts";
 export { Connection, type ConnectionHandlers, type ListenOptions, Server } from "./socket.ts";
 export { Timer } from "./timer.ts";
 export { TimerGroup } from "./timer_group.ts";
-export { type TimerItem, Timers } from "./timers.ts";
 export { Tree } from "./tree.ts";
 export { TreeLimitError } from "./tree_change.ts";
 export type {

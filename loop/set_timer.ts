@@ -3,7 +3,7 @@ import { Alarm, DATE_NS_MAX } from "./alarm.ts";
 import { defaultLoop } from "./default.ts";
 import { bind } from "./host.ts";
 import type { Loop } from "./loop.ts";
-import type { TimerItem } from "./timers.ts";
+import { missedOf, type TimerItem } from "./timers.ts";
 
 /** When a timer fires, and on what clock. Times are in nanoseconds; `Infinity` is never. */
 export interface TimerOptions {
@@ -54,7 +54,7 @@ class Interval implements TimerItem {
     let missed = 0;
     if (every === 0) this.#loop.timers.close(slot);
     else {
-      missed = Math.max(Math.floor((nowNs - deadlineNs) / every), 0);
+      missed = missedOf(deadlineNs, nowNs, every);
       this.#loop.timers.armAt(slot, deadlineNs + (missed + 1) * every, every);
     }
     this.#callback(missed);

@@ -2,7 +2,7 @@ import { KeventError } from "../ffi/errors.ts";
 import { Handle } from "./handle.ts";
 import { bind } from "./host.ts";
 import type { Loop } from "./loop.ts";
-import type { TimerItem } from "./timers.ts";
+import { missedOf, type TimerItem } from "./timers.ts";
 
 /** The longest delay: seconds are a u32. */
 const DELAY_MS_MAX = 0xffffffff * 1000;
@@ -107,7 +107,7 @@ export class Timer extends Handle implements TimerItem {
     let missed = 0;
     if (period === ONCE) this.setActive(false);
     else {
-      missed = Math.max(Math.floor((nowNs - deadlineNs) / period), 0);
+      missed = missedOf(deadlineNs, nowNs, period);
       this.loop.timers.armAt(place, deadlineNs + (missed + 1) * period, period);
     }
     this.#callback!(missed);

@@ -30,11 +30,23 @@ export interface TimerItem {
   onRef?(ref: boolean): void;
 }
 
+/**
+ * Goes on from a deadline that has come, without drift.
+ *
+ * @param deadlineNs When it was.
+ * @param nowNs What time it is.
+ * @param everyNs How long a period is.
+ * @returns How many periods were missed besides: the next deadline is that of one more.
+ */
+export function missedOf(deadlineNs: number, nowNs: number, everyNs: number): number {
+  return Math.max(Math.floor((nowNs - deadlineNs) / everyNs), 0);
+}
+
 /** A function that is called once. As a timer that says what it missed says: nothing. */
 type Plain = (missed: number) => void;
 
 /** What timers need of their loop. */
-export interface TimersOwner {
+interface TimersOwner {
   /** A reason for the process to live. */
   retain(): void;
   /** It is gone. */
@@ -241,11 +253,6 @@ export class Timers {
   /** @returns When a timer that waits is due. */
   deadlineOf(slot: number): number {
     return this.#slab.deadlineOf(slot);
-  }
-
-  /** @returns Whether the timer keeps the process alive while it waits. */
-  hasRef(slot: number): boolean {
-    return (this.#slab.flagsOf(slot) & REF) !== 0;
   }
 
   /** Says whether the timer keeps the process alive while it waits. */
