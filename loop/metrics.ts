@@ -18,7 +18,7 @@ export interface Delays {
  *
  * @example
  * ```ts
- * import { DelayHistogram } from "../adapters/mod.ts";
+ * import { DelayHistogram } from "./metrics.ts";
  *
  * const delays = new DelayHistogram();
  * delays.record(1000);

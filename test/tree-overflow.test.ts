@@ -10,7 +10,7 @@ import { TreeRun } from "./support/tree_run.ts";
 /** Of the machine, for descriptors that are made from then on. */
 const LIMIT = "/proc/sys/fs/inotify/max_queued_events";
 const LOW = 24;
-const FIRST = Math.floor(Date.now() / 86_400_000) * 10_000;
+const FIRST = 1;
 const SECONDS = 5;
 
 /** Makes the one descriptor of this process with a short queue; gives why it could not. */
@@ -55,7 +55,7 @@ describe("trees that lose events", () => {
       if (denied !== undefined) context.skip(denied);
       const end = performance.now() + SECONDS * 1000;
       let overflows = 0;
-      for (let seed = FIRST; performance.now() < end; seed++) {
+      for (let seed = FIRST; seed < FIRST + 6 && performance.now() < end; seed++) {
         using place = new Folder(seed % 2 ? "/dev/shm" : undefined);
         using run = new TreeRun(driver, place, { seed, steps: 100, shape: {} });
         await run.run();

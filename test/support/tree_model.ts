@@ -107,7 +107,10 @@ export class TreeModel {
 
   /** A file that was not remembered. */
   #makeUp({ path, directory, symlink, stat }: TreeEvent): void {
-    if (this.#options.snapshot || statOf(`${this.#root}/${path}`) === undefined) return;
+    if (
+      this.#options.snapshot && this.counts.overflow === 0 ||
+      statOf(`${this.#root}/${path}`) === undefined
+    ) return;
     this.#entries.set(path, { directory, symlink, stat });
   }
 
@@ -137,8 +140,9 @@ export class TreeModel {
   }
 
   #wrong(event: TreeEvent, what: string): void {
-    // Where files are not remembered, an event of one that was deleted may look like one of its successor.
-    if (!this.#options.snapshot) return;
+    // Where files are not remembered, an event of one that was deleted may look like one of its successor; and
+    // between events that were lost and the look that finds what they were, others come that do not fit.
+    if (!this.#options.snapshot || this.counts.overflow > 0) return;
     this.problems.push(`${lineOf(event)}: ${what}`);
   }
 
