@@ -19,6 +19,9 @@ const std = @import("std");
 const abi = @import("../abi.zig");
 const sys = @import("../sys/linux.zig");
 const inotify = @import("../sys/inotify.zig");
+const directories = @import("../sys/directory.zig");
+const FdPath = directories.FdPath;
+const pathOfFd = directories.pathOfFd;
 const Error = @import("../errors.zig").Error;
 const pools = @import("../pool.zig");
 const none = pools.none;
@@ -332,12 +335,6 @@ fn newSubscriber(inbox: *Inbox, watch: u32, event: u32, token: u32, generation: 
 }
 
 // --- asking the kernel -----------------------------------------------------------------------
-
-const FdPath = [32]u8;
-
-fn pathOfFd(buffer: *FdPath, fd: i32) [:0]const u8 {
-    return std.fmt.bufPrintSentinel(buffer, "/proc/self/fd/{d}", .{fd}, 0) catch unreachable;
-}
 
 /// What the kernel answered to a question that was asked without the lock.
 const Answer = struct {

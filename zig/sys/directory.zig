@@ -168,6 +168,13 @@ const deaf = [_]u32{
     0x0bd00bd0, // Lustre
 };
 
+pub const FdPath = [32]u8;
+
+/// Where /proc has a descriptor: a link to what it is open for.
+pub fn pathOfFd(buffer: *FdPath, fd: Fd) [:0]const u8 {
+    return std.fmt.bufPrintSentinel(buffer, "/proc/self/fd/{d}", .{fd}, 0) catch unreachable;
+}
+
 /// The working directory.
 pub fn current(buffer: []u8) Error![]const u8 {
     const length = try sys.result(.read, linux.syscall2(.getcwd, arg(buffer.ptr), arg(buffer.len)));

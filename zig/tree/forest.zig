@@ -16,7 +16,6 @@ const hub = @import("../inotify/hub.zig");
 const Inbox = @import("../inotify/inbox.zig").Inbox;
 const nodes_file = @import("nodes.zig");
 const Nodes = nodes_file.Nodes;
-
 const output = @import("output.zig");
 const Output = output.Output;
 const Saying = output.Saying;
@@ -260,7 +259,7 @@ pub const Forest = struct {
         return forest.nodes.bytes() + directories_watched * hub.watch_bytes;
     }
 
-    /// What script says of directories that it was asked about. How many of them still wait.
+    /// What script says of directories that it was asked about. How many answers came in time.
     pub fn answer(forest: *Forest, answers: []const abi.TreeAnswer) Error!u32 {
         forest.now_ns = sys.now(.monotonic);
         var count: u32 = 0;
@@ -415,9 +414,11 @@ pub const Forest = struct {
         }
     }
 
-    /// Take down at once what is small.
+    /// Take down at once what is small, also in the midst of taking down something large.
     pub fn fellNow(forest: *Forest, top: u32, flags: ?u32) void {
-        forest.fell(top, flags);
+        const before = forest.felling;
+        defer forest.felling = before;
+        forest.felling = .{ .top = top, .flags = flags };
         while (forest.felling != null) forest.fellSome();
     }
 
@@ -516,16 +517,15 @@ pub const Forest = struct {
         return true;
     }
 
-    /// Looks whose time has come.
+    /// A look whose time has come: one at a time, because it may find that the root is to be taken down.
     fn startDue(forest: *Forest) bool {
-        var any = false;
         for (forest.trees.items[0..forest.trees_used]) |*tree| {
             if (!tree.live) continue;
             if (@min(tree.compare_at, tree.poll_at) > forest.now_ns or tree.looks > 0) continue;
-            any = true;
             scan.compare(forest, tree);
+            return true;
         }
-        return any;
+        return false;
     }
 
     /// Make the descriptor readable when something is to do.

@@ -58,7 +58,8 @@ pub fn add(forest: *Forest, params: *const abi.TreeParams, path: []const u8) Err
         release(forest, tree);
         return err;
     };
-    errdefer dismiss(forest, tree);
+    // With what is known of it by then.
+    errdefer forest.removeTree(tree) catch {};
     tree.options = params.flags;
     tree.depth = params.depth;
     tree.window_ns = if (tree.has(Option.KEVENT_TREE_RAW)) 0 else @as(u64, params.window_ms) * std.time.ns_per_ms;
@@ -165,10 +166,9 @@ fn tellFile(forest: *Forest, index: u32, kind: u32, flags: u32, stat: directorie
 
 /// Where links lead to.
 fn resolve(tree: *Tree, fd: sys.Fd) Error!void {
-    var link: [32]u8 = undefined;
-    const name = std.fmt.bufPrintSentinel(&link, "/proc/self/fd/{d}", .{fd}, 0) catch unreachable;
+    var link: directories.FdPath = undefined;
     var buffer: [path_most + 1]u8 = undefined;
-    const real = try directories.readLink(name, &buffer);
+    const real = try directories.readLink(directories.pathOfFd(&link, fd), &buffer);
     if (real.len == 0 or real[0] != '/') return;
     const copy = std.heap.c_allocator.dupeSentinel(u8, real, 0) catch return error.NOMEM;
     std.heap.c_allocator.free(tree.path);

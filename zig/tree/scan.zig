@@ -45,7 +45,9 @@ const How = packed struct(u32) {
     reconciled: bool = false,
     /// It was not where it should be before, and no event is on its way that could say why.
     last: bool = false,
-    padding: u27 = 0,
+    /// Its parent was looked at for that, and has it: nobody can say what is wrong with it.
+    final: bool = false,
+    padding: u26 = 0,
 };
 
 const Stack = struct {
@@ -129,9 +131,13 @@ pub fn first(forest: *Forest, index: u32, initial: bool) void {
 
 /// What is behind this name may be another directory than before, or one that could not be watched.
 pub fn again(forest: *Forest, index: u32) void {
+    againWith(forest, index, false);
+}
+
+fn againWith(forest: *Forest, index: u32, final: bool) void {
     const node = forest.nodes.at(index);
     if (node.flags.asked or node.flags.ignored or forest.nodes.depthOf(index) > forest.treeAt(index).depth) return;
-    plan(forest, index, .{ .compares = true, .reconciled = true });
+    plan(forest, index, .{ .compares = true, .reconciled = true, .final = final });
 }
 
 /// Who has which name in a directory is not certain.
@@ -341,8 +347,12 @@ fn missed(forest: *Forest, tree: *Tree, job: Job) bool {
         roots.check(forest, tree);
         return false;
     }
+    if (job.how.final) {
+        forest.tellNode(.{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_ERROR, .error_number = errors.number(error.STALE) }, job.node);
+        return false;
+    }
     if (job.how.last) {
-        againShallow(forest, forest.nodes.at(job.node).parent);
+        plan(forest, forest.nodes.at(job.node).parent, .{ .compares = true, .shallow = true, .reconciled = true, .final = true });
         return false;
     }
     forest.scan.job = null;
@@ -427,7 +437,7 @@ fn met(forest: *Forest, tree: *Tree, job: Job, entry: directories.Entry) bool {
     node.flags.seen = true;
     if (!node.isDirectory()) {
         compareNode(forest, known, stat, marks(job.how));
-    } else if (isToGoOn(tree, node, job)) again(forest, known);
+    } else if (isToGoOn(tree, node, job)) againWith(forest, known, job.how.final);
     return true;
 }
 

@@ -495,6 +495,39 @@ test "tree: pain 16, a polled tree is told of the same" {
     _ = try bed.expectNext(Kind.KEVENT_TREE_REMOVE, "a/f");
 }
 
+test "tree: roots of several polled trees may go at once" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.place.mkdir("a");
+    try bed.place.mkdir("b");
+    _ = try bed.watch("a", snapshot | Option.KEVENT_TREE_POLL);
+    _ = try bed.watch("b", snapshot | Option.KEVENT_TREE_POLL);
+    try bed.place.rmdir("a");
+    try bed.place.rmdir("b");
+    _ = try sys.poll(&.{}, 30 * std.time.ns_per_ms);
+    _ = try bed.expectNext(Kind.KEVENT_TREE_REMOVE, "");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_REMOVE, "");
+}
+
+test "tree: one that cannot be started while a large one is taken down leaves both in order" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.place.mkdir("a");
+    var name: [16]u8 = undefined;
+    for (0..2500) |n| try bed.place.create(try std.fmt.bufPrint(&name, "a/{d}", .{n}));
+    const large = try bed.watch("a", snapshot);
+    try expectEqual(0, exports.kevent_tree_remove(bed.fd, large));
+    try expectEqual(0, exports.kevent_forest_read(bed.fd, &bed.buffer, bed.buffer.len, 0));
+    try expectEqual(1, sys.pollNow(bed.fd, 1));
+    sys.fault.arrange(.inotify, 0, error.ACCES);
+    try std.testing.expectError(error.ACCES, bed.add("", snapshot));
+    try expect(!sys.fault.cancel());
+    try bed.expectQuiet();
+    _ = try bed.watch("", snapshot);
+}
+
 test "tree: a removed tree is silent, and its number is not another's" {
     var bed: Bed = undefined;
     try bed.open();
