@@ -15,15 +15,6 @@ export interface Delays {
 
 /**
  * Counts how late a loop was, by powers of two.
- *
- * @example
- * ```ts
- * import { DelayHistogram } from "./metrics.ts";
- *
- * const delays = new DelayHistogram();
- * delays.record(1000);
- * if (delays.read().buckets[10] !== 1) throw new Error("1000 is from 512 to 1023");
- * ```
  */
 export class DelayHistogram {
   readonly #buckets = new Float64Array(BUCKETS);
