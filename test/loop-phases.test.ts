@@ -17,6 +17,7 @@ import {
   Timer,
   User,
 } from "../adapters/mod.ts";
+import { DelayHistogram } from "../loop/metrics.ts";
 import { currentRuntime } from "../loop/host.ts";
 import { openDescriptors } from "./support/descriptors.ts";
 import { counter, driven, limitBlocking, pause } from "./support/driven.ts";
@@ -417,6 +418,13 @@ describe("what it tells", () => {
     const counters = { ...info.counters, inode_overflows: 3 };
     Object.defineProperty(loop.queue, "info", { value: () => ({ ...info, counters }) });
     expect([loop.metrics().losses, loop.info().metrics.losses]).toEqual([3, 3]);
+  });
+
+  test("delays are counted by powers of two", () => {
+    const delays = new DelayHistogram();
+    delays.record(1000);
+    // From 512 to 1023.
+    expect(delays.read().buckets[10]).toBe(1);
   });
 
   test("metrics count sleep in the runtime's loop as well, and how late a blocked loop is", async (context) => {
