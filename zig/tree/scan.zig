@@ -347,6 +347,7 @@ fn missed(forest: *Forest, tree: *Tree, job: Job) bool {
         roots.check(forest, tree);
         return false;
     }
+    if ((job.how.last or job.how.final) and hears(forest)) return postpone(forest, tree, job);
     if (job.how.final) {
         forest.tellNode(.{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_ERROR, .error_number = errors.number(error.STALE) }, job.node);
         return false;
@@ -355,8 +356,20 @@ fn missed(forest: *Forest, tree: *Tree, job: Job) bool {
         plan(forest, forest.nodes.at(job.node).parent, .{ .compares = true, .shallow = true, .reconciled = true, .final = true });
         return false;
     }
+    return postpone(forest, tree, job);
+}
+
+/// Whether something happened since events were last looked at: it was moved only now, perhaps.
+fn hears(forest: *Forest) bool {
+    hub.pump(&forest.inbox);
+    return forest.inbox.upcoming() != forest.inbox.eaten;
+}
+
+fn postpone(forest: *Forest, tree: *Tree, job: Job) bool {
     forest.scan.job = null;
-    forest.scan.postponed.push(job) catch {
+    var later = job;
+    later.how.final = false;
+    forest.scan.postponed.push(later) catch {
         forest.lost(tree);
         return false;
     };
