@@ -126,6 +126,11 @@ export class TimerSlab<Item> {
     return this.#count;
   }
 
+  /** Entries in the heap, with those that mean nothing any more. */
+  get entries(): number {
+    return this.#heapLength;
+  }
+
   /** Grows with each `schedule`, in 32 bits that go round. */
   get sequence(): number {
     return this.#sequence;
@@ -295,8 +300,13 @@ export class TimerSlab<Item> {
     this.#durations[chain] = durationNs;
     const known = this.#entryDeadlines[chain]!;
     if (known !== NONE && known <= deadlineNs) return;
-    if (known !== NONE) this.#stale++;
     this.#enter(chain, slot);
+    if (known !== NONE) this.#outdate();
+  }
+
+  /** An entry of the heap has lost its meaning. It is thrown out with others, not looked for. */
+  #outdate(): void {
+    if (++this.#stale > STALE_MIN && this.#stale * 2 > this.#heapLength) this.#rebuild();
   }
 
   /** Takes a waiting timer out; its slot stays. */
@@ -305,10 +315,7 @@ export class TimerSlab<Item> {
     const at = slot * STRIDE;
     const state = words[at + STATE]!;
     words[at + STATE] = state & OWNER_MASK;
-    if ((state & WAITS_MASK) === ALONE) {
-      if (++this.#stale > STALE_MIN && this.#stale * 2 > this.#heapLength) this.#rebuild();
-      return;
-    }
+    if ((state & WAITS_MASK) === ALONE) return this.#outdate();
     const chain = state & CHAIN_MASK;
     const next = words[at + NEXT]!;
     const previous = words[at + PREVIOUS]!;

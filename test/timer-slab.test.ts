@@ -64,6 +64,19 @@ describe("TimerSlab", () => {
     expect(() => slab.open("one too many", 0)).toThrow("ENOMEM");
   });
 
+  test.each([
+    ["in a chain", 0],
+    ["alone", 1],
+  ])("deadlines that come nearer and nearer leave nothing behind: a timer %s", (_, others) => {
+    const slab = new TimerSlab<string>();
+    for (let count = 0; count < others; count++) opened(slab, "before", 1);
+    for (let deadline = 900_000; deadline > 800_000; deadline--) {
+      slab.free(opened(slab, "nearer", deadline));
+      expect(slab.entries).toBeLessThan(200);
+    }
+    expect(slab.count).toBe(others);
+  });
+
   test("a slot is freed once", () => {
     const slab = new TimerSlab<string>();
     const slot = slab.open("item", 0);
