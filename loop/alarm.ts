@@ -4,7 +4,7 @@ import {
   KEVENT_TIMER_FIRED,
   KEVENT_TIMER_WALL,
 } from "../ffi/abi.ts";
-import { checkFunction, KeventError } from "../ffi/errors.ts";
+import { checkFunction, KeventError, shown } from "../ffi/errors.ts";
 import { EVENT } from "../ffi/record.ts";
 import { bind } from "./host.ts";
 import { missedOf } from "./timers.ts";
@@ -48,14 +48,14 @@ export class Alarm extends Watcher {
    *
    * @param handlers Whom to tell.
    * @param dateNs Nanoseconds since 1970; a date that is over fires at once.
-   * @param everyNs Nanoseconds between the dates after that; 0 for once. Default 0.
+   * @param everyNs Nanoseconds between the dates after that; 0 for once. Default 0. Dates after 2106 never come.
    * @returns This handle.
-   * @throws {KeventError} EINVAL for a date that is negative, not a number, or after 2106, and for
-   * handlers without `fire`; EBADF when it or its loop was closed.
+   * @throws {KeventError} EINVAL for a date that is negative, not a number, or after 2106, the same for a
+   * period and for one between 0 and 1, and for handlers without `fire`; EBADF when it or its loop was closed.
    */
   start(handlers: AlarmHandlers, dateNs: number, everyNs = 0): this {
-    checkNs(dateNs, "dateNs");
-    checkNs(everyNs, "everyNs");
+    checkNs(dateNs, "dateNs", 0);
+    checkNs(everyNs, "everyNs", everyNs === 0 ? 0 : 1);
     checkFunction((handlers as AlarmHandlers | undefined)?.fire, "start alarm", "handlers.fire");
     this.stop();
     const { host } = this.loop;
@@ -79,12 +79,14 @@ export class Alarm extends Watcher {
   /** A one-shot registration would not be told that the clock was set, so this one is taken back. */
   #watch(dateNs: number): void {
     this.#dateNs = dateNs;
+    if (dateNs > DATE_NS_MAX) return;
     const seconds = Math.floor(dateNs / 1e9);
     const kinds = KEVENT_TIMER_FIRED | KEVENT_TIMER_WALL;
     this.loop.add(this.slot, KEVENT_TIMER, seconds, dateNs - seconds * 1e9, kinds, 0);
   }
 
   #unwatch(): void {
+    if (this.#dateNs > DATE_NS_MAX) return;
     const seconds = Math.floor(this.#dateNs / 1e9);
     this.loop.remove(this.slot, KEVENT_TIMER, seconds, this.#dateNs - seconds * 1e9);
   }
@@ -118,10 +120,9 @@ export class Alarm extends Watcher {
   }
 }
 
-function checkNs(ns: number, what: string): void {
-  if (typeof ns === "number" && ns >= 0 && ns <= DATE_NS_MAX) return;
-  const detail = `${what} must be nanoseconds from 0 to ${DATE_NS_MAX} (in 2106), not ${
-    String(ns)
-  }`;
+function checkNs(ns: number, what: string, least: number): void {
+  if (typeof ns === "number" && ns >= least && ns <= DATE_NS_MAX) return;
+  const range = `from ${least} to ${DATE_NS_MAX} (in 2106)`;
+  const detail = `${what} must be nanoseconds ${range}, not ${shown(ns)}`;
   throw new KeventError("start alarm", "argument", "EINVAL", detail);
 }

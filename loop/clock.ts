@@ -1,4 +1,4 @@
-import { KeventError } from "../ffi/errors.ts";
+import { KeventError, shown } from "../ffi/errors.ts";
 
 /** What timers go by. */
 export interface Clock {
@@ -54,8 +54,14 @@ export class ManualClock implements Clock {
     return this.#nowNs;
   }
 
-  /** Shows a time, unless it shows a later one, and runs nothing; for loops. */
+  /**
+   * Shows a time, unless it shows a later one, and runs nothing; for loops.
+   *
+   * @param timeNs What it shows.
+   * @throws {KeventError} EINVAL for a time that is negative or not finite.
+   */
   moveTo(timeNs: number): void {
+    checkNs(timeNs, "timeNs", "move clock");
     this.#nowNs = Math.max(this.#nowNs, timeNs);
   }
 
@@ -171,7 +177,7 @@ export class ManualClock implements Clock {
 }
 
 function checkNs(ns: number, what: string, operation: string): void {
-  if (ns >= 0 && ns < Infinity) return;
-  const detail = `${what} must be 0 or more, not ${String(ns)}`;
+  if (typeof ns === "number" && ns >= 0 && ns < Infinity) return;
+  const detail = `${what} must be 0 or more nanoseconds, not ${shown(ns)}`;
   throw new KeventError(operation, "argument", "EINVAL", detail);
 }

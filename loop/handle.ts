@@ -1,4 +1,4 @@
-import { KeventError } from "../ffi/errors.ts";
+import { KeventError, shown } from "../ffi/errors.ts";
 import type { Loop } from "./loop.ts";
 
 /**
@@ -16,9 +16,10 @@ export abstract class Handle implements Disposable {
 
   /**
    * @param loop The loop it belongs to.
-   * @throws {KeventError} EBADF when the loop was closed.
+   * @throws {KeventError} EINVAL for what is no loop, EBADF for one that was closed.
    */
   constructor(loop: Loop) {
+    checkLoop(loop, "make handle");
     this.loop = loop;
     loop.enter(this);
   }
@@ -97,4 +98,16 @@ export abstract class Handle implements Disposable {
     if (active) this.loop.retain();
     else this.loop.release();
   }
+}
+
+/**
+ * Checks that a loop is one.
+ *
+ * @param loop What was given.
+ * @param operation What was tried, in words that follow "Cannot".
+ * @throws {KeventError} EINVAL when it is none.
+ */
+export function checkLoop(loop: unknown, operation: string): void {
+  if (typeof (loop as Loop | null | undefined)?.enter === "function") return;
+  throw new KeventError(operation, "argument", "EINVAL", `loop must be a Loop, not ${shown(loop)}`);
 }

@@ -1,6 +1,7 @@
-import { checkFunction, KeventError } from "../ffi/errors.ts";
+import { checkFunction, KeventError, shown } from "../ffi/errors.ts";
 import { Alarm, DATE_NS_MAX } from "./alarm.ts";
 import { defaultLoop } from "./default.ts";
+import { checkLoop } from "./handle.ts";
 import { bind } from "./host.ts";
 import type { Loop } from "./loop.ts";
 import { missedOf, type TimerItem } from "./timers.ts";
@@ -106,8 +107,8 @@ class Dated implements TimerItem {
  * @param callback Called with the number of times it should have fired besides but could not.
  * @param when Nanoseconds from now, or options.
  * @returns A number for `clearTimer`, `refTimer` and `unrefTimer`.
- * @throws {KeventError} EINVAL for a time that is negative or not a number, for `after` together with
- * `at`, and for a date after 2106; ENOMEM for more than 2^24 timers; EBADF when the loop was closed.
+ * @throws {KeventError} EINVAL for a time that is negative or not a number, for a period between 0 and 1, for
+ * `after` together with `at`, and for a date after 2106; ENOMEM for more than 2^24 timers; EBADF when the loop was closed.
  *
  * @example Every half millisecond, without drift
  * ```ts
@@ -167,7 +168,9 @@ function checkTimes(options: TimerOptions): void {
     const time: unknown = options[name];
     if (time !== undefined && !(typeof time === "number" && time >= 0)) throw badTime(name, time);
   }
-  const { after, at, clock = "monotonic" } = options;
+  const { after, at, every = 0, clock = "monotonic", loop } = options;
+  if (every > 0 && every < 1) throw bad(`every must be 0, for once, or at least 1, not ${every}`);
+  if (loop !== undefined) checkLoop(loop, "set timer");
   if (after !== undefined && at !== undefined) throw bad("give after or at, not both");
   if (clock !== "monotonic" && clock !== "wall") {
     throw bad(`clock must be "monotonic" or "wall", not ${String(clock)}`);
@@ -192,9 +195,10 @@ function bad(detail: string): KeventError {
  * Ends a timer: it does not fire any more.
  *
  * @param id What `setTimer` gave. Any other number does nothing: of a timer that is gone, of another loop, or
- * of `setTimeout`.
+ * of `setTimeout`. Nor does `undefined`.
  * @param loop The loop it belongs to. Default: that of the thread.
  * @returns Whether it was waiting.
+ * @throws {KeventError} EINVAL for what is neither a number nor `undefined`.
  *
  * @example
  * ```ts
@@ -204,23 +208,33 @@ function bad(detail: string): KeventError {
  * if (!clearTimer(timer) || clearTimer(timer)) throw new Error("once, and not twice");
  * ```
  */
-export function clearTimer(id: number, loop: Loop = defaultLoop()): boolean {
-  return loop.timers.clear(id);
+export function clearTimer(id: number | undefined, loop: Loop = defaultLoop()): boolean {
+  if (typeof id === "number") return loop.timers.clear(id);
+  checkId(id, "clear timer");
+  return false;
 }
 
 /** Lets the process live while a timer waits. Parameters as of `clearTimer`. */
-export function refTimer(id: number, loop: Loop = defaultLoop()): void {
+export function refTimer(id: number | undefined, loop: Loop = defaultLoop()): void {
   setRef(loop, id, true);
 }
 
 /** Lets the process end while a timer waits. Parameters as of `clearTimer`. */
-export function unrefTimer(id: number, loop: Loop = defaultLoop()): void {
+export function unrefTimer(id: number | undefined, loop: Loop = defaultLoop()): void {
   setRef(loop, id, false);
 }
 
-function setRef(loop: Loop, id: number, ref: boolean): void {
+function setRef(loop: Loop, id: number | undefined, ref: boolean): void {
+  if (typeof id !== "number") return checkId(id, ref ? "ref timer" : "unref timer");
   const slot = loop.timers.slotOf(id);
   if (slot >= 0) loop.timers.setRef(slot, ref);
+}
+
+/** Somebody who has not started a timer yet may clear it; with an object of `setTimeout` it is a mistake. */
+function checkId(id: unknown, operation: string): void {
+  if (id === undefined) return;
+  const detail = `id must be a number that setTimer gave, not ${shown(id)}`;
+  throw new KeventError(operation, "argument", "EINVAL", detail);
 }
 
 /**
@@ -229,7 +243,7 @@ function setRef(loop: Loop, id: number, ref: boolean): void {
  * @param delayNs Nanoseconds.
  * @param options A signal to end it early, and whether the process lives meanwhile.
  * @returns Resolves after the delay, never before; rejects with the reason of `signal`.
- * @throws {KeventError} As of `setTimer`, as a rejection.
+ * @throws {KeventError} As of `setTimer`, and EINVAL for a signal that is none; as a rejection.
  *
  * @example
  * ```ts
@@ -241,8 +255,9 @@ function setRef(loop: Loop, id: number, ref: boolean): void {
  * ```
  */
 export function sleep(delayNs: number, options: SleepOptions = {}): Promise<void> {
-  const { signal, ref = true } = options;
   return new Promise((resolve, reject) => {
+    const { signal, ref = true } = options;
+    checkSignal(signal);
     if (signal?.aborted) return reject(signal.reason);
     const abort = (): void => {
       clearTimer(timer);
@@ -255,4 +270,15 @@ export function sleep(delayNs: number, options: SleepOptions = {}): Promise<void
     if (!ref) unrefTimer(timer);
     signal?.addEventListener("abort", abort, { once: true });
   });
+}
+
+/** What a program or its test environment has for signals may be a class of its own. */
+function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined) return;
+  const { aborted, addEventListener, removeEventListener } = Object(signal) as Partial<AbortSignal>;
+  const isSignal = typeof aborted === "boolean" && typeof addEventListener === "function" &&
+    typeof removeEventListener === "function";
+  if (isSignal) return;
+  const detail = `signal must be an AbortSignal, not ${shown(signal)}`;
+  throw new KeventError("sleep", "argument", "EINVAL", detail);
 }

@@ -1,4 +1,4 @@
-import { KeventError } from "../ffi/errors.ts";
+import { KeventError, shown } from "../ffi/errors.ts";
 import { Handle } from "./handle.ts";
 import { bind } from "./host.ts";
 import type { Loop } from "./loop.ts";
@@ -128,11 +128,11 @@ function toNs(timeMs: number): number {
 }
 
 function checkTime(timeMs: number, what: string): void {
-  if (timeMs >= 0 && timeMs <= DELAY_MS_MAX) return;
+  if (typeof timeMs === "number" && timeMs >= 0 && timeMs <= DELAY_MS_MAX) return;
   throw new KeventError(
     "start timer",
     "argument",
     "EINVAL",
-    `${what} must be from 0 to ${DELAY_MS_MAX}, not ${String(timeMs)}`,
+    `${what} must be from 0 to ${DELAY_MS_MAX}, not ${shown(timeMs)}`,
   );
 }

@@ -53,10 +53,11 @@ export class TimerGroup implements Disposable {
   /**
    * Ends one timer of this group.
    *
-   * @param id What `setTimer` gave.
+   * @param id What `setTimer` gave, or `undefined`, which does nothing.
    * @returns Whether it was waiting.
+   * @throws {KeventError} EINVAL for what is neither.
    */
-  clearTimer(id: number): boolean {
+  clearTimer(id: number | undefined): boolean {
     return clearTimer(id, this.loop);
   }
 

@@ -39,7 +39,10 @@ export interface TimerItem {
  * @returns How many periods were missed besides: the next deadline is that of one more.
  */
 export function missedOf(deadlineNs: number, nowNs: number, everyNs: number): number {
-  return Math.max(Math.floor((nowNs - deadlineNs) / everyNs), 0);
+  let missed = Math.max(Math.floor((nowNs - deadlineNs) / everyNs), 0);
+  // Of great numbers a double is only close: a deadline that does not move would be due for ever.
+  for (let step = 1; deadlineNs + (missed + 1) * everyNs <= nowNs; step *= 2) missed += step;
+  return missed;
 }
 
 /** A function that is called once. As a timer that says what it missed says: nothing. */

@@ -9,6 +9,7 @@ import {
   KEVENT_REQ_ONESHOT,
   type KeventError,
   Loop,
+  ManualClock,
   Poll,
   Server,
   Timer,
@@ -53,6 +54,28 @@ describe("misuse", () => {
     expect(() => closed[1].trigger()).toThrow(/EBADF/);
     expect(() => closed[2].listen({}, () => ({}))).toThrow(/EBADF/);
     await Promise.all(fired);
+  });
+
+  test("what is no loop, or no time, is refused in words", () => {
+    using loop = new Loop({ attached: false });
+    for (const other of [{}, null, undefined, 5, "loop"]) {
+      const made = () => new Timer(other as never);
+      expect(made).toThrow("Cannot make handle: EINVAL (loop must be a Loop, not ");
+    }
+    const timer = new Timer(loop);
+    const clock = new ManualClock();
+    for (const time of ["5", 5n, Symbol("five"), {}, null, NaN, -1]) {
+      const uses = [
+        () => new ManualClock(time as never),
+        () => clock.advance(time as never),
+        () => clock.advanceAsync(time as never),
+        () => clock.moveTo(time as never),
+        () => timer.start(() => {}, time as never),
+        () => timer.start(() => {}, 1, time as never),
+      ];
+      for (const use of uses) expect(use).toThrow(/Cannot .*: EINVAL \(.* must be .*, not /);
+    }
+    expect([clock.now(), timer.active]).toEqual([0, false]);
   });
 
   test("a connection made in the close callback of another lives", async () => {

@@ -91,6 +91,17 @@ describe("setTimer", () => {
     }
   });
 
+  test("undefined clears nothing, and anything else that is no number is refused", () => {
+    const group = new TimerGroup();
+    for (const clear of [clearTimer, refTimer, unrefTimer, (id: never) => group.clearTimer(id)]) {
+      expect(clear(undefined as never) ?? false).toBe(false);
+      for (const id of [5n, Symbol("id"), "5", null, {}, setTimeout(() => {}, 1)]) {
+        expect(() => clear(id as never)).toThrow(/timer: EINVAL \(id must be a number that/);
+      }
+    }
+    expect(() => clearTimer(5n as never)).toThrow("not 5n");
+  });
+
   test("numbers of what others started end nothing", () => {
     const { loop, clock } = onManualClock();
     using _loop = loop;
@@ -139,6 +150,24 @@ describe("setTimer", () => {
     expect(missed).toEqual([0, 2, 0]);
   });
 
+  test("where a double is too coarse for the period, time goes on all the same", () => {
+    using loop = new Loop();
+    // Steps of 256 ns.
+    const clock = new ManualClock(1.7e18);
+    loop.clock = clock;
+    const start = clock.now();
+    const times: number[] = [];
+    let ticks = 0;
+    setTimer((missed) => {
+      times.push(clock.now() - start);
+      ticks += 1 + missed;
+    }, { every: 100, loop });
+    clock.advance(2560);
+    expect(times.length).toBeGreaterThan(5);
+    expect(times).toEqual([...new Set(times)]);
+    expect(ticks).toBeGreaterThanOrEqual(20);
+  });
+
   test("at is a time of the loop's clock; one that is over fires at once", () => {
     const { loop, clock } = onManualClock();
     using _loop = loop;
@@ -165,6 +194,9 @@ describe("setTimer", () => {
     ["a Date", () => {}, new Date(0), '{ at: date.getTime() * 1e6, clock: "wall" }'],
     ["a time that is a text", () => {}, { after: "5" }, "nanoseconds, not a string"],
     ["after together with at", () => {}, { after: 1, at: 2 }, "give after or at, not both"],
+    ["a period below a nanosecond", () => {}, { every: 1e-310 }, "every must be 0, for once"],
+    ["the same of dates", () => {}, { every: 0.5, clock: "wall" }, "every must be 0, for once"],
+    ["a loop that is none", () => {}, { loop: {} }, "loop must be a Loop, not an object"],
   ])("%s is refused with what to do, and nothing is left", (_name, callback, when, message) => {
     const held = (): number[] => {
       const { handles, queue, timers } = defaultLoop().info();
@@ -266,6 +298,16 @@ describe("sleep", () => {
     await expect(sleep(1, { signal: controller.signal })).rejects.toThrow("enough");
     await expect(sleep(-1)).rejects.toThrow("EINVAL");
   });
+
+  test("a signal that is none is refused, and no timer is left", async () => {
+    const { timers } = defaultLoop();
+    const { count } = timers;
+    for (const signal of [{}, null, 5, { aborted: false }]) {
+      const slept = sleep(60e9, { signal: signal as never });
+      await expect(slept).rejects.toThrow("Cannot sleep: EINVAL (signal must be an AbortSignal");
+    }
+    expect(timers.count).toBe(count);
+  });
 });
 
 describe("TimerGroup", () => {
@@ -359,6 +401,20 @@ describe("Alarm", () => {
       throw new Error("clockSet");
     };
     expect(await setAhead(fails)).toBe(1);
+  });
+
+  test("a period that ends after 2106 brings no second date, and none early", async () => {
+    using loop = new Loop();
+    const everyNs = 2 ** 32 * 0.75e9;
+    let fired = 0;
+    const alarm = new Alarm(loop).start({ fire: () => fired++ }, loop.wallClock.now(), everyNs);
+    const id: number = setTimer(() => fired++, { after: 0, every: everyNs, clock: "wall", loop });
+    while (fired < 2) await sleep(1e6);
+    await sleep(5e6);
+    expect([fired, alarm.active, loop.alive]).toEqual([2, true, true]);
+    alarm.stop();
+    expect(clearTimer(id, loop)).toBe(true);
+    expect([alarm.active, loop.alive, loop.info().queue.registrations]).toEqual([false, false, 0]);
   });
 
   test.each<[string, unknown]>([
