@@ -108,11 +108,16 @@ describe("life", () => {
       new Async(loop, () => {}),
       new Poll(loop, fds.a),
     ];
-    for (const handle of handles) {
-      const data = {};
+    const data = new Map(
+      handles.map((handle) => [handle, Object.assign(handle, { data: {} }).data]),
+    );
+    // What is put on it is still there when somebody meets it.
+    loop.walk((handle) => {
       expect(handle.loop).toBe(loop);
-      expect(Object.assign(handle, { data }).data).toBe(data);
-    }
+      expect((handle as Handle & { data: object }).data).toBe(data.get(handle));
+      data.delete(handle);
+    });
+    expect(data.size).toBe(0);
   });
 });
 
