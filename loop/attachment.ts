@@ -56,6 +56,8 @@ export class Attachment {
   // Until then it will call even within a callback.
   #meanwhileNs = 0;
   #macrotask: Later = Later.NEVER;
+  // How often it has.
+  #calls = 0;
 
   /**
    * @param host What the runtime offers.
@@ -126,8 +128,11 @@ export class Attachment {
     // Another one if the first is not what the process waits for: whichever comes first will do.
     if (this.#macrotask >= later || this.#closed) return;
     this.#macrotask = later;
+    const calls = this.#calls;
     this.#host.macrotask(() => {
-      if (this.#macrotask === Later.NEVER) return;
+      // The other one came, and what was asked for since has a turn of its own.
+      if (calls !== this.#calls) return;
+      this.#calls++;
       this.#macrotask = Later.NEVER;
       // What was the reason to live may have been unref'd meanwhile: without any, the runtime may end.
       if (keepAlive && !this.#attended.alive()) this.later(false);

@@ -25,4 +25,9 @@ describe.concurrent("alive", () => {
       });
     }
   }
+
+  test("the process lives until a close is told, whatever else goes on", async () => {
+    const end = await runFixture("alive", ["idle", "unref-and-another-closed"]);
+    expect(end).toMatchObject({ code: 0, output: "armed\nclosed\n", errors: "" });
+  });
 });
