@@ -15,7 +15,7 @@ import { currentRuntime, type Host, type Runtime } from "./host.ts";
 import { Immediates } from "./immediates.ts";
 import { KernelTimer } from "./kernel_timer.ts";
 import type { LoopMetrics } from "./metrics.ts";
-import { Phase } from "./phase.ts";
+import { Phases } from "./phases.ts";
 import { Queue, type QueueInfo, type QueueOptions } from "./queue.ts";
 import { type Slot, Slots } from "./slots.ts";
 import { Timers } from "./timers.ts";
@@ -105,7 +105,7 @@ export class Loop implements Disposable, AsyncDisposable {
   /** Which handle the queue's events go to; for handles. */
   readonly slots = new Slots();
   /** The phases whose handles are called in each round; for handles. */
-  readonly phases = { idle: new Phase(), prepare: new Phase(), check: new Phase() } as const;
+  readonly phases: Phases = new Phases(() => this.#attendLater());
   /** All timers; for handles and adapters. */
   readonly timers: Timers;
   /** The date, in nanoseconds since 1970. */
@@ -643,13 +643,13 @@ export class Loop implements Disposable, AsyncDisposable {
       case 0:
         return this.#tellBroken();
       case 1:
-        return this.phases.idle.run(this.#call);
+        return this.phases.run(this.phases.idle, this.#call);
       case 2:
-        return this.phases.prepare.run(this.#call);
+        return this.phases.run(this.phases.prepare, this.#call);
       case 3:
         return this.#poll(timeoutNs, flags);
       case 4:
-        return this.phases.check.run(this.#call);
+        return this.phases.run(this.phases.check, this.#call);
       case 5:
         return this.immediates.run(this.#callbacksMax());
       case 6:
@@ -698,8 +698,13 @@ export class Loop implements Disposable, AsyncDisposable {
 
   /** Whether a wait would keep something waiting. */
   #busy(): boolean {
+    return this.#work > 0 || !this.#goesOn();
+  }
+
+  /** How much is to do without any event. */
+  get #work(): number {
     return this.#broken.length + this.#closing.length + this.immediates.size +
-            this.phases.idle.size > 0 || !this.#goesOn();
+      this.phases.idle.size;
   }
 
   /** Whether a manual clock goes to the next timer instead of a wait, in which nobody could move it. */
@@ -872,8 +877,7 @@ export class Loop implements Disposable, AsyncDisposable {
   #idle(): boolean {
     // What cannot be had now is not asked for again and again.
     return (this.#kernelKnows() || this.#failing) &&
-      this.#waiting + this.#broken.length + this.#closing.length + this.immediates.size +
-            this.phases.idle.size === 0;
+      this.#work + this.#waiting === 0 && !this.phases.fresh;
   }
 
   /** Goes back to the runtime: to sleep, or for one turn. */

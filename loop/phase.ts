@@ -8,6 +8,12 @@ export class Phase {
   readonly #callbacks = new Map<object, () => void>();
   // Those that a stop left out: their turn is first.
   #left: [object, () => void][] = [];
+  readonly #onAdded: () => void;
+
+  /** @param onAdded Called when there is one more. */
+  constructor(onAdded: () => void) {
+    this.#onAdded = onAdded;
+  }
 
   /** Handles that are active. */
   get size(): number {
@@ -16,7 +22,9 @@ export class Phase {
 
   /** Adds a handle, at the end. */
   add(handle: object, callback: () => void): void {
+    const before = this.size;
     this.#callbacks.set(handle, callback);
+    if (this.size > before) this.#onAdded();
   }
 
   /** Takes a handle out. */
@@ -67,9 +75,9 @@ export abstract class PhaseHandle extends Handle {
     this.loop.checkOpen("start handle");
     if (this.active) return this;
     const bound = bind(this.loop.host, callback, "start handle");
+    this.setActive(true);
     // A function of this start alone, which tells it from an earlier one.
     this.#phase.add(this, () => bound());
-    this.setActive(true);
     return this;
   }
 

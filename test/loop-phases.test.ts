@@ -69,6 +69,15 @@ function ownTurn(body: () => void): Promise<void> {
   });
 }
 
+/** A loop that sleeps in the runtime, with all it opens for that. */
+async function asleep(): Promise<Loop> {
+  const loop = new Loop();
+  new Timer(loop).start(() => {}, 60_000);
+  new Async(loop, () => {});
+  await sleep(5);
+  return loop;
+}
+
 describe("phases", () => {
   test("one round goes through all phases in their order", () => {
     using loop = driven();
@@ -184,6 +193,33 @@ describe("phases", () => {
     expect(log).toEqual(["first", "first", "second", "third"]);
   });
 
+  test("a handle that starts while its loop sleeps is called, ref'd or not", async () => {
+    const kinds = [[Idle, 3], [Prepare, 1], [Check, 1]] as const;
+    const cases = [true, false].flatMap((ref) => kinds.map((kind) => [ref, ...kind] as const));
+    for (const [ref, Kind, times] of cases) {
+      await using loop = await asleep();
+      const calls = counter();
+      const handle = new Kind(loop).start(() => void (calls(), calls.calls === 3 && handle.stop()));
+      if (!ref) handle.unref();
+      await until(() => calls.calls === times);
+    }
+  });
+
+  test("handles that start each other in turns do not keep a loop from its sleep", async () => {
+    using loop = await asleep();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const check = new Check(loop);
+    const prepare = new Prepare(loop);
+    const other = (stops: Handle, starts: () => void) => (stops.stop(), starts());
+    const toCheck = (): void => other(prepare, () => check.start(toPrepare));
+    const toPrepare = (): void => other(check, () => (prepare.start(toCheck), resolve()));
+    prepare.start(toCheck);
+    await promise;
+    const { turns } = loop.metrics();
+    await sleep(30);
+    expect(loop.metrics().turns - turns).toBeLessThan(3);
+  });
+
   test("an exception is reported, and neither its phase nor the later ones suffer", () => {
     const { host, library } = currentRuntime();
     const reported: string[] = [];
@@ -286,6 +322,24 @@ describe("who moves it", () => {
     expect([clock.now(), loop.clock]).toEqual([0, clock]);
     // Refused is not broken.
     expect(loop.run("nowait")).toBe(true);
+  });
+
+  test("what is asked of the runtime twice is one turn of the loop", async () => {
+    const { host, library } = currentRuntime();
+    const asked: (() => void)[] = [];
+    const macrotask = (callback: () => void) => void asked.push(callback);
+    using loop = new Loop({ runtime: { host: { ...host, macrotask }, library } });
+    const calls = counter();
+    new Idle(loop).unref().start(calls);
+    new Check(loop).start(() => {});
+    await sleep(5);
+    expect(asked).toHaveLength(2);
+    asked[0]!();
+    const before = calls.calls;
+    asked[1]!();
+    expect([calls.calls, asked.length]).toEqual([before, 3]);
+    asked[2]!();
+    expect(calls.calls).toBeGreaterThan(before);
   });
 
   test("a loop that is asleep in the runtime can be run from there", async () => {
@@ -476,15 +530,6 @@ describe("what it tells", () => {
 });
 
 describe("end", () => {
-  /** A loop that sleeps in the runtime, with all it opens for that. */
-  async function asleep(): Promise<Loop> {
-    const loop = new Loop();
-    new Timer(loop).start(() => {}, 60_000);
-    new Async(loop, () => {});
-    await sleep(5);
-    return loop;
-  }
-
   test("close resolves when neither the kernel nor the runtime holds anything of it", async () => {
     // What the first one opens for all of the process goes with the last one, in a thread's own time.
     using _other = await asleep();
@@ -532,6 +577,7 @@ describe("end", () => {
       () => timer.start(() => {}, 1),
       () => user.start(() => {}),
       () => new Idle(loop),
+      () => idle.start(() => {}),
       () => unstarted.start(() => {}),
       () => loop.clock = new ManualClock(),
     ];

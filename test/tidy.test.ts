@@ -101,7 +101,7 @@ describe("layers", () => {
     const face = importsOf("loop/mod.ts");
     const inner = [
       ...["mod", "host", "attachment", "kernel_timer", "path", "forest", "ignore"],
-      ...["immediates", "slab", "slots", "timers"],
+      ...["immediates", "phases", "slab", "slots", "timers"],
     ].map((name) => `loop/${name}.ts`);
     const missing = sources("loop").filter((file) => !inner.includes(file) && !face.includes(file));
     expect(missing).toEqual([]);
