@@ -2,6 +2,7 @@ import process from "node:process";
 import nodeTimers from "node:timers";
 import nodePromises from "node:timers/promises";
 import { KeventError } from "../ffi/errors.ts";
+import { real } from "./real.ts";
 
 // The runtime's own timers, captured at load: a program may replace them, also by ours. Where what we
 // do differs only in speed they are asked: for the words of errors, for odd delays, for timers that were
@@ -22,7 +23,14 @@ export type Timers = Pick<
 export type Promised = typeof import("node:timers/promises");
 
 /** `node:timers` of the runtime. */
-export const timers: Timers = { ...nodeTimers };
+export const timers: Timers = {
+  setTimeout: real(nodeTimers, "setTimeout"),
+  setInterval: real(nodeTimers, "setInterval"),
+  setImmediate: real(nodeTimers, "setImmediate"),
+  clearTimeout: real(nodeTimers, "clearTimeout"),
+  clearInterval: real(nodeTimers, "clearInterval"),
+  clearImmediate: real(nodeTimers, "clearImmediate"),
+};
 
 /** `node:timers/promises` of the runtime. */
 export const promised: Promised = { ...nodePromises };

@@ -19,6 +19,19 @@ describe.concurrent("@sinonjs/fake-timers", () => {
   });
 });
 
+describe("kevent that is first imported while timers are faked", () => {
+  test("goes by the real ones, then and when the fake ones are gone", async () => {
+    const end = await runFixture("fake-first");
+    expect(end.errors).toBe("");
+    expect(end.output.split("\n")).toEqual([
+      "while faked: setTimer, setTimeout, setImmediate",
+      "fakes: 1",
+      "afterwards: setTimer, setTimeout, setImmediate",
+      "",
+    ]);
+  });
+});
+
 describe("bun:test", () => {
   for (const flags of [[], preloaded]) {
     test(`jest.useFakeTimers works (${flags.length > 0 ? "over ours" : "over Bun's own"})`, async (context) => {

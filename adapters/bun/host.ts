@@ -6,6 +6,7 @@ import { dialect } from "../../ffi/bun.ts";
 import type { Library } from "../../ffi/library.ts";
 import { openLibrary } from "../../ffi/open.ts";
 import type { Host, Wake } from "../../loop/host.ts";
+import { real } from "../real.ts";
 
 /** What is used of the socket that `Bun.connect` gives. */
 interface Socket {
@@ -28,8 +29,10 @@ export const library: Library = openLibrary(dialect);
 // Not by an import, at which other runtimes would fail before they are told why.
 const { drainMicrotasks } = process.getBuiltinModule("bun:jsc") as typeof import("bun:jsc");
 // Captured at load: a program may replace these.
-const { queueMicrotask, reportError } = globalThis;
-const { setImmediate, setTimeout } = nodeTimers;
+const { reportError } = globalThis;
+const queueMicrotask = real(globalThis, "queueMicrotask");
+const setImmediate = real(nodeTimers, "setImmediate");
+const setTimeout = real(nodeTimers, "setTimeout");
 const { connect } = (globalThis as unknown as { Bun: Runtime }).Bun;
 
 /** Runs a function outside of any async context: that of the load. */

@@ -16,13 +16,15 @@ import {
   timers as native,
 } from "../native.ts";
 import { nextNumber, NUMBER_START, Numbers } from "../numbers.ts";
+import { real } from "../real.ts";
 import { dress } from "../shape.ts";
 import { host } from "./host.ts";
 
 const NS_PER_MS = 1e6;
 
 // Captured at load: a program may replace these.
-const { Date, Promise, String } = globalThis;
+const { Promise, String } = globalThis;
+const Date = real(globalThis, "Date");
 const { now } = Date;
 const { floor } = Math;
 const { construct, get } = Reflect;

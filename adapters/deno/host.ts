@@ -7,6 +7,7 @@ import { dialect } from "../../ffi/deno.ts";
 import type { Library } from "../../ffi/library.ts";
 import { openLibrary } from "../../ffi/open.ts";
 import type { Host, Wake } from "../../loop/host.ts";
+import { real } from "../real.ts";
 
 /** What `process.nextTick` makes of a callback. */
 interface Tick {
@@ -38,9 +39,11 @@ const { getAsyncContext, setAsyncContext } = core.getAsyncContext && core.setAsy
   ? core
   : {} as Core;
 // Captured at load: a program may replace these.
-const { queueMicrotask, reportError } = globalThis;
-const { setImmediate, setTimeout } = nodeTimers;
-const { nextTick } = process;
+const { reportError } = globalThis;
+const queueMicrotask = real(globalThis, "queueMicrotask");
+const setImmediate = real(nodeTimers, "setImmediate");
+const setTimeout = real(nodeTimers, "setTimeout");
+const nextTick = real(process, "nextTick");
 
 function findCore(): Core {
   // Not part of Deno's promises, hence the care.

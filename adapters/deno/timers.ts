@@ -17,6 +17,7 @@ import {
   timers as native,
 } from "../native.ts";
 import { nextNumber, NUMBER_START, Numbers } from "../numbers.ts";
+import { real } from "../real.ts";
 import { dress } from "../shape.ts";
 import { host } from "./host.ts";
 import { inspect } from "node:util";
@@ -29,7 +30,7 @@ const refed = Symbol("refed");
 const timerId = Symbol("timerId");
 const custom = Symbol.for("nodejs.util.inspect.custom");
 // Captured at load: a program may replace these.
-const { now: wallMs } = Date;
+const { now: wallMs } = real(globalThis, "Date");
 const { floor } = Math;
 
 /** Timers that wait and whose number is known. */
