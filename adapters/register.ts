@@ -41,13 +41,28 @@ interface Replaced {
 // Captured at load: a program may replace it.
 const { error: complain } = console;
 
-const replaced: Replaced[] = [];
+let replaced: Replaced[] = [];
+
+/**
+ * Under this name something of ours says what it had replaced, by holder: it was undone while something else was
+ * in its place, perhaps of another copy of kevent, which must not put it back then.
+ */
+const undone = Symbol.for("kevent.undone");
+
+type Undone = { [undone]?: WeakMap<object, PropertyDescriptor> } | undefined;
+
+/** What is to be there when something goes that had replaced this. */
+function standing(holder: object, before: PropertyDescriptor): PropertyDescriptor {
+  const further = (before.value as Undone)?.[undone]?.get(holder);
+  return further === undefined ? before : standing(holder, further);
+}
 
 /** Replaces what is there already, and nothing else. */
 function replace(holder: object, values: object): void {
   for (const [name, value] of Object.entries(values)) {
     const before = Object.getOwnPropertyDescriptor(holder, name);
-    if (before === undefined) continue;
+    // Also when another copy of this file has done so.
+    if (before === undefined || before.value === value) continue;
     // What cannot be defined anew can be written to.
     const flags = before.configurable ? { writable: true, enumerable: before.enumerable! } : {};
     Object.defineProperty(holder, name, { value, ...flags });
@@ -113,7 +128,8 @@ async function register(): Promise<void> {
 
 /**
  * Puts the runtime's own timers back. Those of ours that wait go on, and can be cleared with the
- * methods they have. What somebody has replaced since then stays.
+ * methods they have. What somebody has replaced since then stays; when ours are back, such as by the end of fake
+ * timers, it can be called again.
  *
  * @example
  * ```ts
@@ -125,10 +141,13 @@ async function register(): Promise<void> {
  * ```
  */
 export function unregister(): void {
-  for (const { holder, name, value, before } of replaced.splice(0).reverse()) {
-    const now = Object.getOwnPropertyDescriptor(holder, name);
-    if (now?.value === value) Object.defineProperty(holder, name, before);
-  }
+  // What is not in place may be put there again, by whoever took its place.
+  replaced = replaced.filter(({ holder, name, value, before }) => {
+    const isThere = Object.getOwnPropertyDescriptor(holder, name)?.value === value;
+    if (isThere) Object.defineProperty(holder, name, standing(holder, before));
+    else ((value as NonNullable<Undone>)[undone] ??= new WeakMap()).set(holder, before);
+    return !isThere;
+  });
 }
 
 /** Whether the timers of kevent were put in place. */

@@ -16,8 +16,12 @@ const { path } = currentRuntime().library;
 const VARIABLE = "--allow-env=KEVENT_LIBRARY";
 
 /** What a program says that went well, by lines of `name: what`. */
-async function said(way: string, options: ProgramOptions = {}): Promise<Map<string, string>> {
-  const end = await runFixture("register", [way], options);
+async function said(
+  way: string,
+  options: ProgramOptions = {},
+  ...args: readonly string[]
+): Promise<Map<string, string>> {
+  const end = await runFixture("register", [way, ...args], options);
   expect(end.errors).toBe("");
   expect(end.code).toBe(0);
   return linesOf(end);
@@ -80,7 +84,21 @@ describe.concurrent("register", () => {
   });
 
   test("two copies do not get in each other's way", async () => {
-    const lines = await said("undone by a second copy");
+    const lines = await said("twice from the same files");
+    expectAll(lines, ["as before", ...PARTS], "true");
+    expect(lines.has("fired")).toBe(true);
+  });
+
+  test.each(["first first", "last first"])("two versions can be undone, the %s", async (order) => {
+    const env = { KEVENT_LIBRARY: path };
+    const lines = await said("as two packages", { env }, order);
+    expectAll(lines, ["registered", "undone", ...PARTS], "true");
+    expect(lines.get("as before")).toBe("false");
+    expect(lines.has("fired")).toBe(true);
+  });
+
+  test("what somebody had put over ours meanwhile can be undone when it is gone", async () => {
+    const lines = await said("beneath fake timers");
     expectAll(lines, ["as before", ...PARTS], "true");
     expect(lines.has("fired")).toBe(true);
   });
