@@ -17,7 +17,7 @@ const KNOWN_IN_DENO: readonly Known[] = [
       "half of the properties of its own are accessors of the class: they are shown all the same",
   },
   {
-    names: /^objects: immediate.*(inspected|_onImmediate)/,
+    names: /^objects: immediate.*(inspected|_onImmediate|cloned)/,
     reason: "_onImmediate is the callback itself, not one more function around it",
   },
   { names: /^context: hooks$/, reason: "async_hooks do not hear of our timers" },
@@ -32,6 +32,10 @@ const KNOWN_IN_DENO: readonly Known[] = [
 ];
 
 const KNOWN_IN_BUN: readonly Known[] = [
+  {
+    names: /^objects: \w+: cloned$/,
+    reason: "structuredClone takes any object that is not built in, and makes an empty one of ours",
+  },
   {
     names: /^firing: (between two|after an)|^exceptions: set\w+: others run$/,
     reason: "of what a callback leaves behind, microtasks run before ticks",

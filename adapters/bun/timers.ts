@@ -23,7 +23,7 @@ import { host } from "./host.ts";
 const NS_PER_MS = 1e6;
 
 // Captured at load: a program may replace these.
-const { Promise, String } = globalThis;
+const { Promise, String, TypeError } = globalThis;
 const Date = real(globalThis, "Date");
 const { now } = Date;
 const { floor } = Math;
@@ -106,6 +106,17 @@ function written(value: unknown, otherwise: unknown): unknown {
   return value === undefined ? otherwise : value;
 }
 
+/** What the runtime throws when a program has written something else where the callback was. */
+function notAFunction(value: unknown): TypeError {
+  const isObject = typeof value === "object" && value !== null;
+  const words = isObject ? value.constructor?.name ?? "Object" : shown(value);
+  return new TypeError(`${words} is not a function`);
+}
+
+function shown(value: unknown): string {
+  return typeof value === "string" ? `"${value}"` : String(value);
+}
+
 /** What `setTimeout` and `setInterval` give. A million of them wait: it is as small as can be. */
 class Timeout {
   // None: it was cleared, or has fired.
@@ -136,7 +147,9 @@ class Timeout {
   }
 
   static #call(timeout: Timeout): void {
-    apply(timeout.#callback as Callback, timeout, timeout.#rest?.args ?? NONE);
+    const callback = timeout.#callback;
+    if (typeof callback !== "function") throw notAFunction(callback);
+    apply(callback as Callback, timeout, timeout.#rest?.args ?? NONE);
   }
 
   /** After its callback, if that has not cleared it. */
@@ -151,9 +164,9 @@ class Timeout {
   static #repeats(timeout: Timeout): boolean {
     const rest = timeout.#rest;
     const isInterval = (timeout.#state & REPEATS) !== 0;
-    if (rest === undefined) return isInterval && timeout.#callback !== null;
+    if (rest === undefined) return isInterval && timeout.#callback != null;
     const { idleTimeout, repeat } = rest;
-    if (timeout.#callback === null || (idleTimeout as number) < 0) return false;
+    if (timeout.#callback == null || (idleTimeout as number) < 0) return false;
     if (isInterval) return repeat !== null;
     if (!((repeat as number) >= 1)) return false;
     // A program may make an interval of a timer, once.
@@ -205,7 +218,7 @@ class Timeout {
 
   onTimer(slot: number, _deadlineNs: number, nowNs: number): void {
     try {
-      if (this.#callback === null) return;
+      if (this.#callback == null) return;
       const context = this.#rest?.context;
       if (context === undefined) Timeout.#call(this);
       else host.within(context, Timeout.#call, this);

@@ -32,6 +32,9 @@ const custom = Symbol.for("nodejs.util.inspect.custom");
 // Captured at load: a program may replace these.
 const { now: wallMs } = real(globalThis, "Date");
 const { floor } = Math;
+const { call } = Function.prototype;
+/** Throws what the runtime throws when a program has written something else where the callback was. */
+const notAFunction: (value: unknown) => void = call.bind(call);
 
 /** Timers that wait and whose number is known. */
 const numbers = new Numbers<Timeout>();
@@ -113,8 +116,9 @@ class Timeout {
   }
 
   static #call(timeout: Timeout): void {
-    if (timeout._timerArgs === NONE) timeout._onTimeout!();
-    else apply(timeout._onTimeout!, timeout, timeout._timerArgs ?? NONE);
+    if (typeof timeout._onTimeout !== "function") notAFunction(timeout._onTimeout);
+    else if (timeout._timerArgs === NONE) timeout._onTimeout();
+    else apply(timeout._onTimeout, timeout, timeout._timerArgs ?? NONE);
   }
 
   /** After its callback, if that has not cleared it. */
