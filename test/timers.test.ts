@@ -2,47 +2,9 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { isDeno, runFixture } from "./support/program.ts";
 import { backend } from "./support/queue.ts";
+import { IN_BUN, IN_DENO } from "./support/timer_differences.ts";
 
-/** A difference that is meant, and why. */
-interface Known {
-  readonly names: RegExp;
-  readonly reason: string;
-}
-
-const KNOWN_IN_DENO: readonly Known[] = [
-  {
-    names:
-      /^objects: (timeout|interval)(: (own|enumerated|JSON|keys)| prototype (_|Symbol\(refed))/,
-    reason:
-      "half of the properties of its own are accessors of the class: they are shown all the same",
-  },
-  {
-    names: /^objects: immediate.*(inspected|_onImmediate|cloned)/,
-    reason: "_onImmediate is the callback itself, not one more function around it",
-  },
-  { names: /^context: hooks$/, reason: "async_hooks do not hear of our timers" },
-  {
-    names: /^firing: setTimeout whose callback was replaced$/,
-    reason: "Deno calls the old callback, but only of a timer, not of an interval",
-  },
-  {
-    names: /^refreshing: refreshed in its callback$/,
-    reason: "Deno says it is destroyed, and cannot clear it any more",
-  },
-];
-
-const KNOWN_IN_BUN: readonly Known[] = [
-  {
-    names: /^objects: \w+: cloned$/,
-    reason: "structuredClone takes any object that is not built in, and makes an empty one of ours",
-  },
-  {
-    names: /^firing: (between two|after an)|^exceptions: set\w+: others run$/,
-    reason: "of what a callback leaves behind, microtasks run before ticks",
-  },
-];
-
-const known = isDeno ? KNOWN_IN_DENO : KNOWN_IN_BUN;
+const known = isDeno ? IN_DENO : IN_BUN;
 
 /** Groups of observations, all but those that need real time where there is none. */
 const GROUPS = [
@@ -75,12 +37,12 @@ describe("as the runtime's own", () => {
   for (const mode of ["kevent", "registered"]) {
     test(`a program sees no difference but those that are known (${mode})`, async () => {
       const ours = await observe(mode);
-      const different = differences(ours);
-      const unknown = different.filter((name) => !known.some(({ names }) => names.test(name)));
-      expect(unknown.map((name) => [name, native.get(name), ours.get(name)])).toEqual([]);
+      const seen = differences(ours).map((name) => [name, ours.get(name)] as const);
+      const expected = known.flatMap(({ seen, varies }) =>
+        Object.entries(seen).map(([name, value]) => [name, varies ? ours.get(name) : value])
+      );
       // A difference that is gone must not stay in the list.
-      const stale = known.filter(({ names }) => !different.some((name) => names.test(name)));
-      expect(stale.map(({ reason }) => reason)).toEqual([]);
+      expect(Object.fromEntries(seen)).toStrictEqual(Object.fromEntries(expected));
     });
   }
 });
