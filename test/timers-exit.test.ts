@@ -86,8 +86,9 @@ describe.concurrent("a process with a far timer as its only work", () => {
       gate(context, "simulated", "its waits jump");
       const end = await runFixture("timers-exit", [mode, "asleep"]);
       expect(end.errors).toBe("");
-      expect(Number(end.output)).toBeLessThan(500);
-      expect(end.ms).toBeGreaterThan(2000);
+      // One that arms the kernel's timer, one when it has fired, and a few that the runtime may ask for.
+      expect(Number(end.output)).toBeLessThan(10);
+      expect(end.ms).toBeGreaterThan(1000);
     });
   }
 });
