@@ -955,11 +955,13 @@ export class Loop implements Disposable, AsyncDisposable {
 
   /** A turn of ours failed. Without its queue the loop ends; all else may be had in a while. */
   #told(error: unknown): void {
-    if (!this.#failing) this.host.report(error);
     if (error instanceof KeventError && error.code === "EBADF") {
+      const detail = "somebody closed a descriptor that the queue is made of: the loop has ended";
+      this.host.report(new KeventError("turn", error.syscall, error.code, detail));
       this.#gone ??= this.#end();
       return;
     }
+    if (!this.#failing) this.host.report(error);
     this.#failing = true;
     this.#attachment!.retry();
   }

@@ -21,6 +21,8 @@ import { RECORD_WORDS, RET_FLAGS, TYPE } from "../ffi/record.ts";
 import { currentRuntime } from "../loop/host.ts";
 import { openDescriptors } from "./support/descriptors.ts";
 import { Folder } from "./support/folder.ts";
+import { libc } from "./support/libc.ts";
+import { gate } from "./support/queue.ts";
 import { sleep, until } from "./support/worker.ts";
 
 const { host, library } = currentRuntime();
@@ -145,6 +147,24 @@ describe("a turn that fails", () => {
     await until(() => loop.closed);
     expect([told, loop.alive]).toEqual([["EBADF"], false]);
     await loop.close();
+  });
+
+  test("when its descriptor was closed by somebody it ends, and says so once", async (context) => {
+    gate(context, "simulated", "it has no descriptor of the kernel to collect from");
+    const { host, library } = currentRuntime();
+    const told: string[] = [];
+    const report = (error: unknown) => void told.push((error as Error).message);
+    const loop = new Loop({ runtime: { host: { ...host, report }, library } });
+    new Timer(loop).start(() => {}, 1, 1);
+    const async = new Async(loop, () => {});
+    await sleep(20);
+    libc.close(loop.queue.fd);
+    // Of epoll nobody else hears of it.
+    async.send();
+    await until(() => loop.closed);
+    await sleep(5);
+    const reason = "somebody closed a descriptor that the queue is made of: the loop has ended";
+    expect(told).toEqual([`Cannot turn: EBADF (${reason})`]);
   });
 });
 

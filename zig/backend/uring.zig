@@ -246,10 +246,15 @@ pub const Uring = struct {
     }
 
     /// Make `front` unreadable. What it was readable for is among the completions that are looked at next.
-    fn clearFront(self: *Uring) void {
+    fn clearFront(self: *Uring) Error!void {
         var events: [64]sys.EpollEvent = undefined;
         for (0..rounds_max) |_| {
-            const cleared = sys.epollWait(self.front, &events, 0) catch return;
+            const cleared = sys.epollWait(self.front, &events, 0) catch |err| switch (err) {
+                error.INTR => continue,
+                // Somebody closed it. The wake-up still knows the file, which stays readable: who sleeps
+                // on that would be woken for ever.
+                else => return error.BADF,
+            };
             if (cleared.len < events.len) return;
         }
     }
@@ -613,7 +618,7 @@ pub const Uring = struct {
     pub fn flush(self: *Uring, queue: *Queue) Error!void {
         try self.sendTimeout();
         var waiting = try self.look(queue, .keep) > 0;
-        if (self.dirty) self.clearFront();
+        if (self.dirty) try self.clearFront();
         self.dirty = false;
         if (!self.notifying) self.ring.notify(true);
         self.notifying = true;

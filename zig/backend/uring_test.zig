@@ -1263,3 +1263,18 @@ test "uring: nothing of a queue stays open" {
         }
     }.promise);
 }
+
+test "uring: when the queue's descriptor was closed and is somebody else's, a turn says so before it sleeps" {
+    const rig = try Rig.open(.single);
+    defer rig.close();
+    const script = exports.kevent_wake_open(rig.fd);
+    defer sys.close(script);
+    try expectEqual(0, turn(rig, 0, abi.Turn.KEVENT_TURN_ARM));
+    const other = try sys.eventfd();
+    defer sys.close(other);
+    try sys.dup3(other, rig.fd);
+    // The wake-up's way is still open: unsaid, each of these would ask for another byte.
+    try rig.addTimer(sys.now(.monotonic), abi.Timer.KEVENT_TIMER_ABSOLUTE, 1);
+    try expectEqual(1, turn(rig, 0, 0));
+    try expectEqual(-@as(i32, errors.number(error.BADF)), turn(rig, 1, abi.Turn.KEVENT_TURN_ARM));
+}
