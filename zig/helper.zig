@@ -6,6 +6,7 @@
 const std = @import("std");
 const sys = @import("sys/linux.zig");
 const Error = @import("errors.zig").Error;
+const pools = @import("pool.zig");
 const sync = @import("sync.zig");
 
 /// What a script is woken with.
@@ -13,18 +14,20 @@ pub const byte = "!";
 
 pub const Ticket = struct { number: u32, generation: u32 };
 
-/// Queues that sleep at the same time; one per thread of the process that runs a loop on epoll.
-const seats_most = 1024;
+/// Queues that ever slept and were not closed: more than there are descriptors for, of which each has several.
+const seats_most = 1 << 20;
 
 const Seat = struct {
-    out: sys.Fd = -1,
-    generation: u32 = 0,
-    taken: bool = false,
+    pub const free_link = "next";
+    next: u32,
+    out: sys.Fd,
+    /// Goes on where the last one who sat here stopped: what is on its way to him must not match.
+    generation: u32,
+    taken: bool,
 };
 
 var lock: sync.Mutex = .{};
-var seats: [seats_most]Seat = @splat(.{});
-var taken: u32 = 0;
+var seats: ?pools.Pool(Seat) = null;
 var running = false;
 /// An epoll instance with the descriptors of the queues in it.
 var outer: sys.Fd = -1;
@@ -39,12 +42,15 @@ pub fn enlist(queue_fd: sys.Fd, out: sys.Fd) Error!Ticket {
     lock.lock();
     defer lock.unlock();
     try start();
-    const number = freeSeat() orelse return error.NOSPC;
-    const seat = &seats[number];
-    const ticket: Ticket = .{ .number = number, .generation = seat.generation +% 1 };
+    if (seats == null) seats = try .init(seats_most);
+    const number = try seats.?.create();
+    errdefer seats.?.destroy(number);
+    const seat = seats.?.at(number);
+    seat.generation +%= 1;
+    const ticket: Ticket = .{ .number = number, .generation = seat.generation };
     try register(queue_fd, ticket, 0);
-    seat.* = .{ .out = out, .generation = ticket.generation, .taken = true };
-    taken += 1;
+    seat.out = out;
+    seat.taken = true;
     return ticket;
 }
 
@@ -61,14 +67,9 @@ pub fn disarm(ticket: Ticket, queue_fd: sys.Fd) void {
 pub fn cancel(ticket: Ticket) void {
     lock.lock();
     defer lock.unlock();
-    seats[ticket.number].taken = false;
-    taken -= 1;
-    if (taken == 0) sys.eventfdSignal(bell);
-}
-
-fn freeSeat() ?u32 {
-    for (&seats, 0..) |*seat, number| if (!seat.taken) return @intCast(number);
-    return null;
+    seats.?.at(ticket.number).taken = false;
+    seats.?.destroy(ticket.number);
+    if (seats.?.count == 0) sys.eventfdSignal(bell);
 }
 
 fn register(queue_fd: sys.Fd, ticket: Ticket, events: u32) Error!void {
@@ -122,7 +123,7 @@ fn giveUp() ?*anyopaque {
 /// The last queue is gone: end the thread, unless another one came meanwhile.
 fn stopIfAlone() bool {
     _ = sys.eventfdClear(bell);
-    if (taken > 0) return false;
+    if (seats.?.count > 0) return false;
     sys.close(outer);
     sys.close(bell);
     running = false;
@@ -130,7 +131,7 @@ fn stopIfAlone() bool {
 }
 
 fn deliver(token: u64) void {
-    const seat = &seats[@as(u32, @truncate(token))];
+    const seat = seats.?.at(@truncate(token));
     if (!seat.taken or seat.generation != @as(u32, @truncate(token >> 32))) return;
     // A full socket holds bytes that the script has not read: it will wake up anyway.
     _ = sys.sendQuietly(seat.out, byte) catch {};
@@ -159,7 +160,32 @@ test "the thread ends when somebody closes what it sleeps on, and the next one w
     defer cancel(second);
     try arm(second, queue);
     sys.eventfdSignal(event);
-    var readable = [1]sys.PollFd{.{ .fd = ends[1], .events = 1, .revents = 0 }};
+    try expectByte(ends[1]);
+}
+
+test "thousands sleep at the same time, and each is woken" {
+    const ends = try sys.socketpair();
+    defer for (ends) |fd| sys.close(fd);
+    const queue = try sys.epollCreate();
+    defer sys.close(queue);
+    const event = try sys.eventfd();
+    defer sys.close(event);
+    try sys.epollControl(queue, .add, event, in, 0);
+    // The descriptor goes over to whoever comes next.
+    var tickets: [5000]Ticket = undefined;
+    for (&tickets) |*ticket| ticket.* = try enlist(queue, ends[0]);
+    defer for (tickets) |ticket| cancel(ticket);
+    sys.eventfdSignal(event);
+    for ([_]usize{ 0, 1023, 1024, 4999 }) |place| {
+        try arm(tickets[place], queue);
+        try expectByte(ends[1]);
+    }
+}
+
+fn expectByte(fd: sys.Fd) !void {
+    var readable = [1]sys.PollFd{.{ .fd = fd, .events = 1, .revents = 0 }};
     _ = try sys.poll(&readable, std.time.ns_per_s * 5);
     try std.testing.expectEqual(1, readable[0].revents);
+    var buffer: [8]u8 = undefined;
+    try std.testing.expectEqual(1, try sys.read(fd, &buffer));
 }
