@@ -323,7 +323,7 @@ export const ERRORS = [
   { number: 9, name: "EBADF", message: "not an open queue or descriptor" },
   { number: 10, name: "ECHILD", message: "not a child of this process, or reaped already" },
   { number: 11, name: "EAGAIN", message: "nothing there yet: wait for readiness and call again" },
-  { number: 12, name: "ENOMEM", message: "out of memory" },
+  { number: 12, name: "ENOMEM", message: "out of memory, or of the address space that is allowed (ulimit -v)" },
   { number: 13, name: "EACCES", message: "permission denied" },
   { number: 14, name: "EFAULT", message: "a required buffer is missing" },
   { number: 16, name: "EBUSY", message: "in use: another call is inside" },

@@ -1,4 +1,5 @@
-// io_uring denied by seccomp, as in Docker's default profile: epoll takes over, visibly in info().
+// What a system may deny: io_uring, by seccomp, as in Docker's default profile (epoll takes over, visibly in
+// info()); and address space.
 import { describe, expect, test } from "vitest";
 import { fileURLToPath } from "node:url";
 import { runFixture } from "./support/program.ts";
@@ -34,5 +35,13 @@ describe("io_uring denied", () => {
     if (end.code === NO_FILTERS) context.skip("seccomp filters are refused here");
     expect(end.code).toBe(1);
     expect(end.errors).toContain("ENOMEM");
+  });
+});
+
+describe("address space denied", () => {
+  test("fifty loops fit into what a runtime leaves of 64 GB", async () => {
+    const through = ["sh", "-c", 'ulimit -v 64000000 && exec "$@"', "sh"];
+    const end = await runFixture("limited", [], { through });
+    expect(end).toMatchObject({ code: 0, output: "50 fired\n", errors: "" });
   });
 });

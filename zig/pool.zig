@@ -18,7 +18,11 @@ const step_bytes = 64 * 1024;
 /// order otherwise wait for the translation of addresses more than for the memory.
 const huge_bytes = 2 * 1024 * 1024;
 
-/// Where less address space than wanted can be had (a low RLIMIT_AS), this many must suffice.
+/// Where address space is limited (`ulimit -v`) an array reserves no more than one of so many parts of it: a
+/// queue has a dozen arrays, and others need some as well.
+const limit_parts = 1024;
+
+/// Where less of it than wanted can be had, this many must suffice.
 const least_items = 1024;
 
 pub fn Array(comptime T: type) type {
@@ -32,7 +36,7 @@ pub fn Array(comptime T: type) type {
         committed_bytes: usize = 0,
 
         pub fn init(most: u32) Error!Self {
-            var wanted: u32 = most;
+            var wanted = @min(most, allowed());
             while (true) : (wanted /= 2) {
                 const memory = sys.reserveMemory(bytesOf(wanted)) catch |err| {
                     if (wanted / 2 < least_items) return err;
@@ -40,6 +44,11 @@ pub fn Array(comptime T: type) type {
                 };
                 return .{ .items = @ptrCast(@alignCast(memory)), .len = 0, .reserved = wanted };
             }
+        }
+
+        fn allowed() u32 {
+            const limit = sys.addressSpaceLimit() orelse return std.math.maxInt(u32);
+            return @max(least_items, std.math.lossyCast(u32, limit / limit_parts / @sizeOf(T)));
         }
 
         pub fn deinit(self: *Self) void {
@@ -142,6 +151,19 @@ test "an array grows without moving and refuses what is beyond its reservation" 
     try std.testing.expectEqual(7, array.items[0]);
     try std.testing.expectEqual(0, array.items[39_999]);
     try std.testing.expectError(error.NOSPC, array.reach(40_000));
+}
+
+test "where address space is limited an array reserves a small part of it" {
+    const before = sys.addressSpaceLimit();
+    try sys.limitAddressSpace(1 << 40);
+    defer sys.limitAddressSpace(before) catch unreachable;
+    var large: Array(u64) = try .init(1 << 28);
+    defer large.deinit();
+    try std.testing.expectEqual(1 << 27, large.reserved);
+    // It need not be all that is allowed.
+    var small: Array(u64) = try .init(1 << 20);
+    defer small.deinit();
+    try std.testing.expectEqual(1 << 20, small.reserved);
 }
 
 test "growth that the system refuses leaves the array as it was" {

@@ -440,6 +440,30 @@ pub fn reserveMemory(bytes: usize) Error![*]align(page_bytes) u8 {
     return @ptrFromInt(address);
 }
 
+/// Bytes of address space that this process may have (`ulimit -v`); null for as many as there are.
+pub fn addressSpaceLimit() ?u64 {
+    const limit = addressSpace(null) catch return null;
+    return if (limit.soft == no_limit) null else limit.soft;
+}
+
+/// Changes it, for tests.
+pub fn limitAddressSpace(bytes: ?u64) Error!void {
+    var limit = try addressSpace(null);
+    limit.soft = bytes orelse no_limit;
+    _ = try addressSpace(&limit);
+}
+
+const Limit = extern struct { soft: u64, hard: u64 };
+const no_limit = std.math.maxInt(u64);
+
+/// The limit as it was.
+fn addressSpace(new: ?*const Limit) Error!Limit {
+    const RLIMIT_AS = 9;
+    var old: Limit = undefined;
+    _ = try decode(linux.syscall4(.prlimit64, 0, RLIMIT_AS, arg(new), arg(&old)));
+    return old;
+}
+
 /// Make a part of reserved address space usable; zeroed.
 pub fn commitMemory(part: []align(page_bytes) u8) Error!void {
     _ = try result(.mprotect, linux.syscall3(.mprotect, arg(part.ptr), arg(part.len), PROT_READ_WRITE));
