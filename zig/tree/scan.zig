@@ -45,7 +45,7 @@ const How = packed struct(u32) {
     reconciled: bool = false,
     /// It was not where it should be before, and no event is on its way that could say why.
     last: bool = false,
-    /// Its parent was looked at for that, and has it: nobody can say what is wrong with it.
+    /// All above it was looked at for that, and it is still said to be there.
     final: bool = false,
     padding: u26 = 0,
 };
@@ -131,13 +131,9 @@ pub fn first(forest: *Forest, index: u32, initial: bool) void {
 
 /// What is behind this name may be another directory than before, or one that could not be watched.
 pub fn again(forest: *Forest, index: u32) void {
-    againWith(forest, index, false);
-}
-
-fn againWith(forest: *Forest, index: u32, final: bool) void {
     const node = forest.nodes.at(index);
     if (node.flags.asked or node.flags.ignored or forest.nodes.depthOf(index) > forest.treeAt(index).depth) return;
-    plan(forest, index, .{ .compares = true, .reconciled = true, .final = final });
+    plan(forest, index, .{ .compares = true, .reconciled = true });
 }
 
 /// Who has which name in a directory is not certain.
@@ -265,7 +261,7 @@ fn open(forest: *Forest, tree: *Tree, job: Job) Error!void {
     const stat = try directories.statFd(fd);
     if (node.inode != 0 and node.inode != stat.inode) {
         // A new name for another directory: events that are on their way tell of it.
-        if (!job.how.compares) return error.STALE;
+        if (!job.how.compares) return error.NOENT;
         forest.unwatch(job.node);
     }
     node.inode = stat.inode;
@@ -298,9 +294,14 @@ pub fn listen(forest: *Forest, tree: *Tree, index: u32, fd: sys.Fd, device: u64)
             else => return err,
         }
     }
+    deafen(tree, node, if (told) .limit else .@"file system");
+}
+
+/// It is looked at from time to time.
+fn deafen(tree: *Tree, node: *Node, reason: forests.Reason) void {
     if (!node.flags.deaf) tree.deaf += 1;
     node.flags.deaf = true;
-    tree.reason = if (told) .limit else .@"file system";
+    tree.reason = reason;
 }
 
 /// Once until there is room again.
@@ -325,38 +326,50 @@ fn watchLimit() u64 {
 
 fn refused(forest: *Forest, tree: *Tree, job: Job, err: Error) void {
     switch (err) {
-        error.NOENT, error.NOTDIR, error.LOOP, error.STALE => if (missed(forest, tree, job)) return,
+        error.NOENT, error.NOTDIR, error.LOOP, error.STALE => if (missed(forest, tree, job, err)) return,
         error.MFILE, error.NFILE, error.NOMEM => {
             forest.short = true;
             forest.scan.job = null;
             forest.scan.broad.push(job) catch end(forest, tree);
             return;
         },
-        else => forest.tellNode(.{
-            .tree = 0,
-            .kind = abi.Tree.KEVENT_TREE_ERROR,
-            .error_number = errors.number(err),
-        }, job.node),
+        else => tellError(forest, job.node, err),
     }
     end(forest, tree);
 }
 
+fn tellError(forest: *Forest, index: u32, err: Error) void {
+    forest.tellNode(.{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_ERROR, .error_number = errors.number(err) }, index);
+}
+
 /// A directory is not there, or not what it was. True: its turn comes once more.
-fn missed(forest: *Forest, tree: *Tree, job: Job) bool {
+fn missed(forest: *Forest, tree: *Tree, job: Job, err: Error) bool {
     if (job.node == tree.root) {
         roots.check(forest, tree);
         return false;
     }
-    if ((job.how.last or job.how.final) and hears(forest)) return postpone(forest, tree, job);
-    if (job.how.final) {
-        forest.tellNode(.{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_ERROR, .error_number = errors.number(error.STALE) }, job.node);
+    if (!job.how.last and !job.how.final or hears(forest)) return postpone(forest, tree, job);
+    if (!job.how.final) return finalize(forest, tree, job);
+    // It went this moment, or the file system does not find what it lists.
+    if (err == error.STALE) tellError(forest, job.node, err);
+    forest.unwatch(job.node);
+    deafen(tree, forest.nodes.at(job.node), .@"file system");
+    return false;
+}
+
+/// What is above it is looked at first: perhaps it went, and that was lost.
+fn finalize(forest: *Forest, tree: *Tree, job: Job) bool {
+    forest.scan.job = null;
+    var final = job;
+    final.how.compares = true;
+    final.how.final = true;
+    final.how.last = false;
+    forest.scan.broad.push(final) catch {
+        forest.lost(tree);
         return false;
-    }
-    if (job.how.last) {
-        plan(forest, forest.nodes.at(job.node).parent, .{ .compares = true, .shallow = true, .reconciled = true, .final = true });
-        return false;
-    }
-    return postpone(forest, tree, job);
+    };
+    againShallow(forest, forest.nodes.at(job.node).parent);
+    return true;
 }
 
 /// Whether something happened since events were last looked at: it was moved only now, perhaps.
@@ -450,14 +463,14 @@ fn met(forest: *Forest, tree: *Tree, job: Job, entry: directories.Entry) bool {
     node.flags.seen = true;
     if (!node.isDirectory()) {
         compareNode(forest, known, stat, marks(job.how));
-    } else if (isToGoOn(tree, node, job)) againWith(forest, known, job.how.final);
+    } else if (!job.how.shallow or isUnknown(tree, node, stat)) again(forest, known);
     return true;
 }
 
-/// Whether a directory that was known is looked at too: also when no look at it has come about.
-fn isToGoOn(tree: *const Tree, node: *const Node, job: Job) bool {
+/// Whether it is another directory than was known, or no look at it has come about.
+fn isUnknown(tree: *const Tree, node: *const Node, stat: directories.Stat) bool {
     const unheard = node.of.directory.subscriber == none and !tree.polled and !node.flags.deaf;
-    return !job.how.shallow or unheard;
+    return unheard or node.inode != stat.inode;
 }
 
 /// A file that was known: tell if it is another one, or written since.
