@@ -364,8 +364,7 @@ fn renamed(forest: *Forest, rename: *const Rename, back: WayBack) bool {
         left(forest, rename.from.parent, rename.from.name, rename.is_directory);
         return false;
     }
-    // A directory that lies in itself cannot be: what is known is not what was.
-    if (forest.nodes.isWithin(rename.to.parent, index)) {
+    if (isImpossible(forest, rename, index)) {
         forest.lost(tree);
         return true;
     }
@@ -376,6 +375,13 @@ fn renamed(forest: *Forest, rename: *const Rename, back: WayBack) bool {
     };
     if (isExchange(forest, rename, index, back)) exchange(forest, rename, index) else move(forest, rename, index);
     return true;
+}
+
+/// A directory would lie in itself, or take the place of one that it is in: what is known is not what was.
+fn isImpossible(forest: *const Forest, rename: *const Rename, index: u32) bool {
+    if (forest.nodes.isWithin(rename.to.parent, index)) return true;
+    const other = forest.nodes.find(rename.to.parent, rename.to.name) orelse return false;
+    return other != index and forest.nodes.isWithin(index, other);
 }
 
 /// Where a directory is decides whether it is watched.
