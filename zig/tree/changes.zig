@@ -522,6 +522,6 @@ fn exchange(forest: *Forest, rename: *const Rename, index: u32) void {
         forest.moved = true;
         var unsaid: output.Saying = saying;
         verify(forest, other, &unsaid);
-    }
+    } else held.doubt(forest, other);
     forest.tellNode(saying, index);
 }

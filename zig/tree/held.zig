@@ -137,12 +137,17 @@ pub fn see(forest: *Forest, index: u32) ?Stat {
         if (node.isDirectory()) return null;
         // Perhaps something above it was renamed, and the event is on its way.
         node.inode = 0;
-        forest.held.doubts.push(index) catch forest.lost(forest.treeAt(index));
+        doubt(forest, index);
         return null;
     };
     remember(node, stat);
     looked(forest, index);
     return stat;
+}
+
+/// It is looked at when all events were taken, and told of if it is not what is known.
+pub fn doubt(forest: *Forest, index: u32) void {
+    forest.held.doubts.push(index) catch forest.lost(forest.treeAt(index));
 }
 
 /// It was looked at by its path.

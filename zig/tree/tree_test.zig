@@ -245,6 +245,24 @@ test "tree: two names that are exchanged are one event" {
     try bed.place.unlink("f/in");
 }
 
+test "tree: what was looked at under a name that changed places already is told anew under its own" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.place.symlink("nothing", "link");
+    try bed.fill("file", "x");
+    _ = try bed.watch("", snapshot);
+    try bed.fill("file", "longer");
+    try bed.exchange("link", "file");
+    const early = try bed.expectNext(Kind.KEVENT_TREE_MODIFY, "file");
+    try expect(early.flags & Flag.KEVENT_TREE_SYMLINK != 0);
+    _ = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "file");
+    const told = try bed.expectNext(Kind.KEVENT_TREE_MODIFY, "link");
+    try expectEqual(0, told.flags & Flag.KEVENT_TREE_SYMLINK);
+    try expectEqual(6, told.size);
+    try bed.expectQuiet();
+}
+
 test "tree: there and back by two renames is no exchange" {
     var bed: Bed = undefined;
     try bed.open();
