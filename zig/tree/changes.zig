@@ -4,6 +4,7 @@ const std = @import("std");
 const abi = @import("../abi.zig");
 const pools = @import("../pool.zig");
 const none = pools.none;
+const hub = @import("../inotify/hub.zig");
 const Entry = @import("../inotify/inbox.zig").Entry;
 const nodes_file = @import("nodes.zig");
 const forests = @import("forest.zig");
@@ -444,50 +445,87 @@ fn verify(forest: *Forest, index: u32, saying: *output.Saying) void {
     if (other or node.of.directory.subscriber == none) scan.again(forest, index);
 }
 
-/// A rename the other way round that follows at once.
+/// A rename the other way round that follows.
 const WayBack = union(enum) {
     none,
     /// It may be on its way.
     waits,
-    found: struct { from: *const Entry, to: *const Entry },
+    /// Its halves, behind the second half of the first.
+    found: struct { first: *const Entry, from: *const Entry, to: *const Entry },
 };
 
 fn wayBack(forest: *Forest, rename: *const Rename, entry: *const Entry) WayBack {
     // Only what takes the place of something can have changed places with it.
     if (forest.nodes.find(rename.to.parent, rename.to.name) == null) return .none;
     const waiting: WayBack = if (leftOf(entry.stamp_us, forest.now_ns) > 0) .waits else .none;
-    const from = forest.inbox.after(entry) orelse return waiting;
-    if (from.mask & Kind.KEVENT_INODE_MOVED_FROM == 0 or !isAt(from, rename.to)) return .none;
-    const to = forest.inbox.after(from) orelse return waiting;
-    if (to.mask & Kind.KEVENT_INODE_MOVED_TO == 0 or to.cookie != from.cookie or !isAt(to, rename.from)) return .none;
-    return .{ .found = .{ .from = from, .to = to } };
+    const from = nextAt(forest, entry, rename.to, any, apart_most) orelse return waiting;
+    if (from.mask & Kind.KEVENT_INODE_MOVED_FROM == 0) return .none;
+    const to = nextAt(forest, entry, rename.from, any, apart_most) orelse return waiting;
+    if (to.mask & Kind.KEVENT_INODE_MOVED_TO == 0 or to.cookie != from.cookie) return .none;
+    return .{ .found = .{ .first = entry, .from = from, .to = to } };
 }
 
-/// RENAME_EXCHANGE tells of two renames, and so do two renames there and back. What has the names now tells
-/// which, unless they have gone on since: then it is taken for an exchange, and looked at. The events of the second
-/// rename are taken along.
+const any: u32 = std.math.maxInt(u32);
+/// Who has a name changes.
+const decisive = Kind.KEVENT_INODE_CREATE | Kind.KEVENT_INODE_REMOVE | Kind.KEVENT_INODE_MOVED_FROM | Kind.KEVENT_INODE_MOVED_TO;
+/// How far ahead is looked for what became of a name.
+const ahead_most = 4096;
+
+/// The next event of a name, among so many.
+fn nextAt(forest: *const Forest, behind: *const Entry, place: Place, kinds: u32, most: u32) ?*const Entry {
+    var entry = forest.inbox.after(behind);
+    for (0..most) |_| {
+        const candidate = entry orelse return null;
+        if (candidate.mask & kinds != 0 and isAt(forest, candidate, place)) return candidate;
+        entry = forest.inbox.after(candidate);
+    }
+    return null;
+}
+
+/// RENAME_EXCHANGE tells of two renames, and so do two renames there and back. The events of the second rename are
+/// taken along with the first.
 fn isExchange(forest: *Forest, rename: *const Rename, index: u32, back: WayBack) bool {
     if (back != .found) return false;
     const other = forest.nodes.find(rename.to.parent, rename.to.name) orelse return false;
     // What script has left out was never there for it.
     if (other == index or isUntold(forest, other)) return false;
+    const second = back.found;
+    const unlike = (second.first.mask ^ second.to.mask) & Kind.KEVENT_INODE_DIRECTORY != 0;
+    const exchanged = unlike or (isTaken(forest, rename.to, second.to) orelse isTakenNow(forest, rename, second.to, index, other));
+    if (exchanged) {
+        consume(second.from);
+        consume(second.to);
+    }
+    return exchanged;
+}
+
+/// Whether something has a name after an event, as the next one says that changes it. Null: none says so.
+fn isTaken(forest: *const Forest, place: Place, behind: *const Entry) ?bool {
+    const entry = nextAt(forest, behind, place, decisive, ahead_most) orelse return null;
+    if (entry.mask & Kind.KEVENT_INODE_CREATE != 0) return false;
+    // What comes may take the place of something.
+    return if (entry.mask & Kind.KEVENT_INODE_MOVED_TO != 0) null else true;
+}
+
+/// The same by what has the names now. Unless all fits they are looked at.
+fn isTakenNow(forest: *Forest, rename: *const Rename, behind: *const Entry, index: u32, other: u32) bool {
     const old = inodeAt(forest, rename.from);
     const new = inodeAt(forest, rename.to);
+    // What happened until then has its events by now.
+    hub.pump(&forest.inbox);
+    forest.inbox.gather();
+    if (isTaken(forest, rename.to, behind)) |taken| return taken;
     // A look when an earlier name of it was told may have been at another file: no proof by itself.
     const mine = forest.nodes.at(index).inode;
     const its = forest.nodes.at(other).inode;
     const known = mine != 0 and its != 0 and mine != its;
-    const exchanged = !(known and old == mine and new == 0);
-    if (exchanged) {
-        consume(back.found.from);
-        consume(back.found.to);
-    }
-    const certain = exchanged and known and new == mine and old == its;
+    const taken = new != 0 or known and old == its;
+    const certain = known and if (taken) new == mine and old == its else old == mine;
     if (!certain) {
         scan.againShallow(forest, rename.from.parent);
         scan.againShallow(forest, rename.to.parent);
     }
-    return exchanged;
+    return taken;
 }
 
 fn isUntold(forest: *const Forest, index: u32) bool {
@@ -501,8 +539,9 @@ fn inodeAt(forest: *Forest, place: Place) u64 {
     return stat.inode;
 }
 
-fn isAt(entry: *const Entry, place: Place) bool {
-    return entry.owner_token == place.parent and std.mem.eql(u8, entry.name(), place.name);
+fn isAt(forest: *const Forest, entry: *const Entry, place: Place) bool {
+    if (entry.owner_token != place.parent or !std.mem.eql(u8, entry.name(), place.name)) return false;
+    return forest.nodes.directory(place.parent, entry.generation) != null;
 }
 
 fn exchange(forest: *Forest, rename: *const Rename, index: u32) void {

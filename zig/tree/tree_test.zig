@@ -278,6 +278,44 @@ test "tree: there and back by two renames is no exchange" {
     try bed.expectQuiet();
 }
 
+test "tree: there and back by two renames is no exchange, though both names have gone on since" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.fill("f", "x");
+    try bed.fill("g", "x");
+    _ = try bed.watch("", snapshot);
+    try bed.place.rename("f", "g");
+    try bed.place.rename("g", "f");
+    try bed.fill("g", "new");
+    try bed.place.unlink("f");
+    const told = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "g");
+    try expectEqual(0, told.flags & Flag.KEVENT_TREE_EXCHANGED);
+    _ = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "f");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_CREATE, "g");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_REMOVE, "f");
+    try bed.expectQuiet();
+}
+
+test "tree: an exchange is one, though both names have gone on since" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.fill("f", "x");
+    try bed.fill("g", "x");
+    _ = try bed.watch("", snapshot);
+    try bed.exchange("f", "g");
+    try bed.place.unlink("g");
+    try bed.place.rename("f", "g");
+    try bed.place.rename("g", "f");
+    const told = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "g");
+    try expect(told.flags & Flag.KEVENT_TREE_EXCHANGED != 0);
+    _ = try bed.expectNext(Kind.KEVENT_TREE_REMOVE, "g");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "g");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "f");
+    try bed.expectQuiet();
+}
+
 test "tree: pain 17, a directory that left the tree is silent" {
     var bed: Bed = undefined;
     try bed.open();
