@@ -81,10 +81,10 @@ function quantile(values: Float64Array, share: number): number {
   return values.toSorted()[Math.floor(values.length * share)]!;
 }
 
-/** Runs a part of `allocate`; gives nanoseconds for each. */
-function timed(length: number, part: () => void): number {
+/** Does something so many times; gives nanoseconds for each. */
+function timed(length: number, all: () => void): number {
   const begin = performance.now();
-  part();
+  all();
   return (performance.now() - begin) * 1e6 / length;
 }
 
@@ -181,16 +181,22 @@ async function lateness(waiting: number, name: string): Promise<void> {
   results[`${name}99`] = quantile(late, 0.99);
 }
 
-/** How far an interval of one millisecond is from where it should be; ticks that were told count. */
+/**
+ * How far an interval of one millisecond is from where it should be: ticks that it tells as missed count. And
+ * how many of its callbacks did not come.
+ */
 async function drift(): Promise<void> {
   const begin = timers.nowMs();
   await new Promise<void>((resolve) => {
     let ticks = 0;
+    let calls = 0;
     const one = timers.every((missed = 0) => {
       ticks += 1 + missed;
+      calls++;
       const passed = timers.nowMs() - begin;
       if (passed < seconds * 1000) return;
       results.drift = Math.abs(passed - ticks);
+      results.uncalled = passed - calls;
       clear(one);
       resolve();
     }, 1);
