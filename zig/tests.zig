@@ -33,6 +33,7 @@ test {
     _ = @import("sys/process.zig");
     _ = @import("tree/nodes.zig");
     _ = @import("tree/output.zig");
+    _ = @import("tree/pace_test.zig");
     _ = @import("tree/tree_test.zig");
     _ = @import("wait.zig");
     _ = @import("wait_test.zig");

@@ -250,8 +250,9 @@ pub fn exit(inbox: *Inbox) void {
 pub fn pump(inbox: *Inbox) void {
     lock.lock();
     defer lock.unlock();
+    inbox.attend();
+    defer inbox.listen();
     hub.drain();
-    inbox.clearBellLocked();
 }
 
 // --- subscribing -----------------------------------------------------------------------------

@@ -164,13 +164,21 @@ pub const Inbox = struct {
     pub fn clearBell(inbox: *Inbox) void {
         lock.lock();
         defer lock.unlock();
-        inbox.clearBellLocked();
+        if (inbox.rung) inbox.answerBell();
     }
 
-    /// Under the hub's lock.
-    pub fn clearBellLocked(inbox: *Inbox) void {
-        if (!inbox.rung) return;
+    fn answerBell(inbox: *Inbox) void {
         _ = sys.eventfdClear(inbox.bell_fd);
+        inbox.rung = false;
+    }
+
+    /// The owner looks itself: nobody rings until it is to `listen` again. Both under the hub's lock.
+    pub fn attend(inbox: *Inbox) void {
+        if (inbox.rung) inbox.answerBell();
+        inbox.rung = true;
+    }
+
+    pub fn listen(inbox: *Inbox) void {
         inbox.rung = false;
     }
 

@@ -24,6 +24,7 @@ const changes = @import("changes.zig");
 const scan = @import("scan.zig");
 const held = @import("held.zig");
 const roots = @import("root.zig");
+const Pace = @import("pace.zig").Pace;
 
 pub const trees_most = 1 << 16;
 /// Never, on the monotonic clock.
@@ -100,6 +101,7 @@ pub const Forest = struct {
     /// Of all forests.
     next: ?*Forest = null,
     inbox: Inbox,
+    pace: Pace,
     nodes: Nodes,
     output: Output,
     trees: pools.Array(Tree),
@@ -147,6 +149,7 @@ pub const Forest = struct {
             .timer_fd = timer_fd,
             .owner = sys.threadId(),
             .inbox = inbox,
+            .pace = undefined,
             .nodes = nodes,
             .output = out,
             .trees = trees,
@@ -161,7 +164,9 @@ pub const Forest = struct {
     fn join(forest: *Forest) Error!void {
         const hub_fd = try hub.enter(&forest.inbox);
         errdefer hub.exit(&forest.inbox);
-        for ([_]sys.Fd{ hub_fd, forest.inbox.bell_fd, forest.timer_fd }) |fd| {
+        forest.pace = .{ .epoll_fd = forest.fd, .hub_fd = hub_fd };
+        try forest.pace.putIn();
+        for ([_]sys.Fd{ forest.inbox.bell_fd, forest.timer_fd }) |fd| {
             try sys.epollControl(forest.fd, .add, fd, abi.Poll.KEVENT_POLL_IN, 0);
         }
     }
@@ -452,6 +457,7 @@ pub const Forest = struct {
         const until = forest.now_ns +| budget_ns;
         forest.short = false;
         hub.pump(&forest.inbox);
+        forest.pace.beat(forest.inbox.upcoming(), forest.now_ns);
         var steps: u32 = 0;
         while (forest.output.waiting() < buffer.len) {
             if (!forest.step()) break;
@@ -544,7 +550,8 @@ pub const Forest = struct {
         // Looks take events from the hub too, and with them the bell's ringing.
         forest.inbox.takeOver();
         if (forest.inbox.peek() != null) return 1;
-        var at = forest.held.due();
+        // What is held back can as well wait for the next beat.
+        var at = forest.pace.next() orelse held.due(forest);
         for (forest.trees.items[0..forest.trees_used]) |*tree| {
             if (tree.live and tree.looks == 0) at = @min(at, @min(tree.compare_at, tree.poll_at));
         }

@@ -64,7 +64,7 @@ pub const Held = struct {
         held.looked.deinit();
     }
 
-    pub fn due(held: *const Held) u64 {
+    fn first(held: *const Held) u64 {
         return if (held.start == held.end) forests.never else held.entries.items[held.start].deadline_ns;
     }
 
@@ -191,9 +191,22 @@ pub fn remember(node: anytype, stat: Stat) void {
     node.of.file = .{ .size = stat.size, .mtime_ns = stat.mtime_ns };
 }
 
+/// When the next one is to be told of.
+pub fn due(forest: *Forest) u64 {
+    while (forest.held.first() != forests.never) {
+        const entry = forest.held.entries.items[forest.held.start];
+        const node = forest.nodes.at(entry.node);
+        if (node.flags.live and node.flags.queued and (node.flags.held() or node.flags.gone)) return entry.deadline_ns;
+        // It was told of already.
+        node.flags.queued = false;
+        _ = forest.held.pop();
+    }
+    return forests.never;
+}
+
 /// What is due by now.
 pub fn flushDue(forest: *Forest) void {
-    while (forest.held.due() <= forest.now_ns) {
+    while (forest.held.first() <= forest.now_ns) {
         // It stays where it is until there is room to tell it.
         forest.output.prepare() catch return;
         take(forest, forest.held.pop());
@@ -202,7 +215,7 @@ pub fn flushDue(forest: *Forest) void {
 
 /// All there is, because paths are about to change.
 pub fn flushAll(forest: *Forest) void {
-    while (forest.held.due() != forests.never) {
+    while (forest.held.first() != forests.never) {
         forest.output.prepare() catch return;
         take(forest, forest.held.pop());
     }
