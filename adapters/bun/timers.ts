@@ -5,13 +5,12 @@
  * @module
  */
 import { defaultLoop } from "../../loop/default.ts";
+import { delayOf, NONE, NS_PER_MS, startNsOf } from "../drop_in.ts";
 import {
   apply,
   type Arguments,
   argumentsFrom,
   type Callback,
-  DELAY_MS_MAX,
-  oddDelay,
   type Timers,
   timers as native,
 } from "../native.ts";
@@ -19,8 +18,6 @@ import { nextNumber, NUMBER_START, Numbers } from "../numbers.ts";
 import { real } from "../real.ts";
 import { dress } from "../shape.ts";
 import { host } from "./host.ts";
-
-const NS_PER_MS = 1e6;
 
 // Captured at load: a program may replace these.
 const { Promise, String, TypeError } = globalThis;
@@ -33,9 +30,6 @@ const { sleep: nativeSleep } = (globalThis as unknown as {
 }).Bun;
 
 type Members = Record<PropertyKey, Callback>;
-
-/** What callbacks without arguments get. */
-const NONE: Arguments = [];
 
 // What a timer is besides.
 const REF = 1;
@@ -74,11 +68,6 @@ function illegal(native: Members, ours: object, name: string): void {
   }[name]!;
   Object.defineProperty(stub, "prototype", { value: ours, writable: false });
   Object.defineProperty(ours, "constructor", { value: stub });
-}
-
-function delayOf(delay: unknown): number {
-  if (typeof delay === "number" && delay >= 1 && delay <= DELAY_MS_MAX) return floor(delay);
-  return delay === undefined || delay === 0 ? 1 : oddDelay(delay);
 }
 
 /** What few timers have, or what a program has written to them. */
@@ -210,10 +199,8 @@ class Timeout {
   /** When it was started, in milliseconds of the loop's clock. */
   static #startMs(timeout: Timeout): number {
     const { timers } = defaultLoop();
-    const startNs = timeout.#slot >= 0 && timers.isArmed(timeout.#slot)
-      ? timers.deadlineOf(timeout.#slot) - timeout.#periodMs * NS_PER_MS
-      : timers.clock.now();
-    return floor(startNs / NS_PER_MS);
+    const periodNs = timeout.#periodMs * NS_PER_MS;
+    return floor(startNsOf(timers, timeout.#slot, periodNs, timers.clock.now()) / NS_PER_MS);
   }
 
   onTimer(slot: number, _deadlineNs: number, nowNs: number): void {
@@ -444,13 +431,13 @@ export const timers = {
   setTimeout(callback: Callback, delay: unknown = undefined): unknown {
     if (typeof callback !== "function" || faked()) return byNatives(native.setTimeout, arguments);
     const args = arguments.length > 2 ? given(arguments, 2) : undefined;
-    return new Timeout(callback, delayOf(delay), args, REF);
+    return new Timeout(callback, floor(delayOf(delay)), args, REF);
   },
 
   setInterval(callback: Callback, delay: unknown = undefined): unknown {
     if (typeof callback !== "function" || faked()) return byNatives(native.setInterval, arguments);
     const args = arguments.length > 2 ? given(arguments, 2) : undefined;
-    return new Timeout(callback, delayOf(delay), args, REF | REPEATS);
+    return new Timeout(callback, floor(delayOf(delay)), args, REF | REPEATS);
   },
 
   setImmediate(callback: Callback): unknown {

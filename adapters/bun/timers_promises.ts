@@ -4,11 +4,16 @@
  * @module
  */
 import { type Promised, promised as native } from "../native.ts";
-import { aborted, isDelay, isPlain, once, type Options } from "../promised.ts";
+import {
+  immediate,
+  isDelay,
+  isPlain,
+  type Options,
+  promisify,
+  Ticks,
+  timeout,
+} from "../promised.ts";
 import { timers } from "./timers.ts";
-
-// Captured at load: a program may replace it.
-const { Promise } = globalThis;
 
 /** One step of an iteration; after the end it has no value, and is not even told to be done. */
 interface Step {
@@ -16,75 +21,27 @@ interface Step {
   readonly value?: unknown;
 }
 
-/** What `setInterval` gives: it runs from the start, asked or not. */
-class Ticks {
-  readonly #value: unknown;
-  readonly #signal: AbortSignal | undefined;
-  readonly #interval: ReturnType<typeof timers.setInterval>;
-  #waiting = 0;
-  #wake: (() => void) | undefined;
-
-  constructor(delay: number | undefined, value: unknown, { signal, ref = true }: Options) {
-    this.#value = value;
-    this.#signal = signal;
-    this.#interval = timers.setInterval(() => this.#tick(), delay);
-    if (!ref) this.#interval.unref();
-    signal?.addEventListener("abort", this.#onAbort, { once: true });
-  }
-
-  readonly #onAbort = (): void => {
-    timers.clearInterval(this.#interval);
-    this.#wakeUp();
-  };
-
-  #tick(): void {
-    this.#waiting++;
-    this.#wakeUp();
-  }
-
-  #wakeUp(): void {
-    this.#wake?.();
-    this.#wake = undefined;
-  }
-
-  async next(): Promise<Step> {
-    if (this.#waiting === 0 && !this.#signal?.aborted) {
-      await new Promise<void>((resolve) => this.#wake = resolve);
-    }
-    if (this.#waiting === 0) return aborted(this.#signal!);
-    this.#waiting--;
-    return { done: false, value: this.#value };
-  }
-
-  end(): Promise<Step> {
-    timers.clearInterval(this.#interval);
-    this.#signal?.removeEventListener("abort", this.#onAbort);
-    return Promise.resolve({});
-  }
-}
-
 const forms = {
   setTimeout(delay: number | undefined = 1, value: unknown = undefined, options: Options = {}) {
-    if (!isDelay(delay) || !isPlain(options)) return native.setTimeout(delay, value, options);
-    return once(
-      value,
-      options,
-      (done) => timers.setTimeout(done, delay),
-      (timer) => timers.clearTimeout(timer),
-    );
+    return timeout(timers, delay, value, options);
   },
 
   setImmediate(value: unknown, options: Options = {}) {
-    if (!isPlain(options)) return native.setImmediate(value, options);
-    return once(value, options, timers.setImmediate, timers.clearImmediate);
+    return immediate(timers, value, options);
   },
 
   setInterval(delay: number | undefined = 1, value: unknown = undefined, options: Options = {}) {
     if (!isDelay(delay) || !isPlain(options)) return native.setInterval(delay, value, options);
-    const ticks = new Ticks(delay, value, options);
+    const ticks = new Ticks(timers, delay, options);
     return {
-      next: () => ticks.next(),
-      return: () => ticks.end(),
+      next: async (): Promise<Step> => {
+        await ticks.take();
+        return { done: false, value };
+      },
+      return: (): Promise<Step> => {
+        ticks.end();
+        return Promise.resolve({});
+      },
       [Symbol.asyncIterator]() {
         return this;
       },
@@ -94,13 +51,7 @@ const forms = {
 
 const { setTimeout, setImmediate, setInterval } = forms;
 
-for (const [name, one] of Object.entries(forms)) {
-  Object.defineProperty(
-    timers[name as keyof typeof forms],
-    Symbol.for("nodejs.util.promisify.custom"),
-    { enumerable: true, get: () => one },
-  );
-}
+promisify(timers, forms);
 
 /** What takes the place of `node:timers/promises`. */
 export const promised = {

@@ -5,14 +5,13 @@
  * @module
  */
 import { defaultLoop } from "../../loop/default.ts";
+import { delayOf, NONE, NS_PER_MS, startNsOf } from "../drop_in.ts";
 import {
   apply,
   type Arguments,
   argumentsFrom,
   type Callback,
-  DELAY_MS_MAX,
   inDomain,
-  oddDelay,
   type Timers,
   timers as native,
 } from "../native.ts";
@@ -21,10 +20,6 @@ import { real } from "../real.ts";
 import { dress } from "../shape.ts";
 import { host } from "./host.ts";
 import { inspect } from "node:util";
-
-const NS_PER_MS = 1e6;
-/** What timers without arguments share. */
-const NONE: Arguments = [];
 
 const refed = Symbol("refed");
 const timerId = Symbol("timerId");
@@ -42,11 +37,6 @@ const numbers = new Numbers<Timeout>();
 const ofOthers = new Set<number>();
 /** So many are remembered. */
 const OF_OTHERS_MAX = 1024;
-
-function delayOf(delay: unknown): number {
-  if (typeof delay === "number" && delay >= 1 && delay <= DELAY_MS_MAX) return delay;
-  return delay === undefined || delay === 0 ? 1 : oddDelay(delay);
-}
 
 function inspectFlat(value: unknown, options: object): string {
   return inspect(value, { ...options, depth: 0, customInspect: false });
@@ -218,9 +208,7 @@ class Timeout {
   static #startMs(timeout: Timeout): number {
     const { timers } = defaultLoop();
     const nowNs = timers.clock.now();
-    const startNs = timeout.#slot >= 0 && timers.isArmed(timeout.#slot)
-      ? timers.deadlineOf(timeout.#slot) - Timeout.#periodNs(timeout)
-      : nowNs;
+    const startNs = startNsOf(timers, timeout.#slot, Timeout.#periodNs(timeout), nowNs);
     return floor(wallMs() + (startNs - nowNs) / NS_PER_MS);
   }
 

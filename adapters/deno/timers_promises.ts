@@ -4,27 +4,17 @@
  * @module
  */
 import { apply, type Promised, promised as native } from "../native.ts";
-import { aborted, isDelay, isPlain, once, type Options } from "../promised.ts";
+import { immediate, isPlain, type Options, promisify, Ticks, timeout } from "../promised.ts";
 import { timers } from "./timers.ts";
-
-// Captured at load: a program may replace it.
-const { Promise } = globalThis;
 
 /** As `setTimeout` of `node:timers/promises` in Deno. */
 function setTimeout(delay?: number, value?: unknown, options: Options = {}): Promise<unknown> {
-  if (!isDelay(delay) || !isPlain(options)) return native.setTimeout(delay, value, options);
-  return once(
-    value,
-    options,
-    (done) => timers.setTimeout(done, delay),
-    (timer) => timers.clearTimeout(timer),
-  );
+  return timeout(timers, delay, value, options);
 }
 
 /** As `setImmediate` of `node:timers/promises` in Deno. */
 function setImmediate(value?: unknown, options: Options = {}): Promise<unknown> {
-  if (!isPlain(options)) return native.setImmediate(value, options);
-  return once(value, options, timers.setImmediate, timers.clearImmediate);
+  return immediate(timers, value, options);
 }
 
 /** As `setInterval` of `node:timers/promises` in Deno. */
@@ -34,28 +24,14 @@ async function* setIntervalAsync(
   options: Options = {},
 ): AsyncGenerator<unknown> {
   if (!isPlain(options)) return yield* native.setInterval(delay, value, options);
-  const { signal, ref = true } = options;
-  let ticks = 0;
-  let wake = (): void => {};
-  const interval = timers.setInterval(() => {
-    ticks++;
-    wake();
-  }, delay);
-  if (!ref) interval.unref();
-  const onAbort = (): void => {
-    timers.clearInterval(interval);
-    wake();
-  };
-  signal?.addEventListener("abort", onAbort, { once: true });
+  const ticks = new Ticks(timers, delay, options);
   try {
-    while (!signal?.aborted) {
-      if (ticks === 0) await new Promise<void>((resolve) => wake = resolve);
-      for (; ticks > 0; ticks--) yield value;
+    while (true) {
+      await ticks.take();
+      yield value;
     }
-    await aborted(signal);
   } finally {
-    timers.clearInterval(interval);
-    signal?.removeEventListener("abort", onAbort);
+    ticks.end();
   }
 }
 
@@ -79,13 +55,7 @@ class Scheduler {
 
 const scheduler: Scheduler = Object.create(Scheduler.prototype);
 
-for (const [name, one] of Object.entries({ setTimeout, setImmediate })) {
-  Object.defineProperty(
-    timers[name as keyof typeof timers],
-    Symbol.for("nodejs.util.promisify.custom"),
-    { enumerable: true, get: () => one },
-  );
-}
+promisify(timers, { setTimeout, setImmediate });
 
 /** What takes the place of `node:timers/promises`. */
 export const promised = {
