@@ -1,4 +1,5 @@
 import type { Host } from "./host.ts";
+import { RefCount } from "./ref_count.ts";
 
 /** What is called soon. */
 export interface Immediate {
@@ -37,7 +38,7 @@ export class Immediates {
   #next = 0;
   // Most are ref'd, so the others are remembered.
   readonly #unrefd = new Set<number>();
-  #refs = 0;
+  readonly #refs: RefCount;
   #live = 0;
   #ran = 0;
 
@@ -48,6 +49,7 @@ export class Immediates {
   constructor(host: Host, owner: ImmediatesOwner) {
     this.#host = host;
     this.#owner = owner;
+    this.#refs = new RefCount(owner);
   }
 
   /** Those that wait. */
@@ -71,7 +73,7 @@ export class Immediates {
     const number = this.#waitingFrom + this.#waiting.length;
     this.#waiting.push(immediate);
     if (!ref) this.#unrefd.add(number);
-    else if (this.#refs++ === 0) this.#owner.retain();
+    else this.#refs.retain();
     if (this.#live++ === 0) this.#owner.waiting();
     return number;
   }
@@ -103,10 +105,10 @@ export class Immediates {
     if (!this.#waits(number) || ref !== this.#unrefd.has(number)) return;
     if (ref) {
       this.#unrefd.delete(number);
-      if (this.#refs++ === 0) this.#owner.retain();
+      this.#refs.retain();
     } else {
       this.#unrefd.add(number);
-      if (--this.#refs === 0) this.#owner.release();
+      this.#refs.release();
     }
   }
 
@@ -121,7 +123,7 @@ export class Immediates {
   #gone(number: number): void {
     this.#live--;
     if (this.#unrefd.size > 0 && this.#unrefd.delete(number)) return;
-    if (--this.#refs === 0) this.#owner.release();
+    this.#refs.release();
   }
 
   /**
@@ -175,6 +177,6 @@ export class Immediates {
     this.#batch.length = 0;
     this.#unrefd.clear();
     this.#live = 0;
-    this.#refs = 0;
+    this.#refs.clear();
   }
 }

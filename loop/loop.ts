@@ -1,40 +1,23 @@
-import {
-  KEVENT_CLOCK_WALL,
-  KEVENT_REQ_ALWAYS_QUEUE,
-  KEVENT_RET_BROKEN,
-  KEVENT_TURN_ARM,
-} from "../ffi/abi.ts";
+import { KEVENT_CLOCK_WALL, KEVENT_REQ_ALWAYS_QUEUE, KEVENT_TURN_ARM } from "../ffi/abi.ts";
 import { KeventError } from "../ffi/errors.ts";
 import type { Library } from "../ffi/library.ts";
-import { brokenError, RET_FLAGS, USER_0, USER_1 } from "../ffi/record.ts";
-import type { RingReader } from "../ffi/ring.ts";
-import { Attachment } from "./attachment.ts";
+import { Attendance } from "./attendance.ts";
+import { Changes } from "./changes.ts";
 import { type Clock, ManualClock } from "./clock.ts";
+import { Drive } from "./drive.ts";
 import type { Handle } from "./handle.ts";
 import { currentRuntime, type Host, type Runtime } from "./host.ts";
 import { Immediates } from "./immediates.ts";
-import { KernelTimer } from "./kernel_timer.ts";
 import type { LoopMetrics } from "./metrics.ts";
 import { Phases } from "./phases.ts";
 import { Queue, type QueueInfo, type QueueOptions } from "./queue.ts";
+import { RefCount } from "./ref_count.ts";
+import { Round } from "./round.ts";
 import { type Slot, Slots } from "./slots.ts";
 import { Timers } from "./timers.ts";
+import { Turns } from "./turns.ts";
 
-/**
- * Rounds taken in a row before the runtime gets a turn of its own. Fewer, and busy loops pay the
- * runtime's turn too often; more, and its own timers and sockets starve behind ours.
- */
-const ROUNDS_MAX = 8;
-
-/** Phases of a round. */
-const PHASES = 8;
-
-/** Timers, or immediates, run in a row before the runtime gets a turn: about a millisecond's worth. */
-const CALLBACKS_MAX = 4096;
-
-/** Waits in a row that brought nothing before a driven loop sleeps in the runtime's. */
-const LINGERS_MAX = 16;
-/** How long each is, unless the caller says otherwise. */
+/** How long a wait of a driven loop is, unless the caller says otherwise. */
 const LINGER_NS_DEFAULT = 200e3;
 
 /** How `run` ends: when nothing is alive, after one round, or without waiting. */
@@ -73,13 +56,6 @@ export interface LoopInfo {
   readonly queue: QueueInfo;
 }
 
-/** A change that the queue refused. */
-interface Broken {
-  readonly index: number;
-  readonly generation: number;
-  readonly error: KeventError;
-}
-
 /**
  * An event loop: a queue, and the handles its events go to.
  *
@@ -105,55 +81,29 @@ export class Loop implements Disposable, AsyncDisposable {
   /** Which handle the queue's events go to; for handles. */
   readonly slots = new Slots();
   /** The phases whose handles are called in each round; for handles. */
-  readonly phases: Phases = new Phases(() => this.#attendLater());
+  readonly phases: Phases = new Phases(() => this.#attendance?.later());
   /** All timers; for handles and adapters. */
   readonly timers: Timers;
   /** The date, in nanoseconds since 1970. */
   readonly wallClock: Clock;
   /** All immediates; for adapters. */
   readonly immediates: Immediates;
+  readonly #changes = new Changes(this.slots);
+  readonly #turns: Turns;
+  readonly #round: Round;
+  readonly #drive = new Drive();
   // None: only `run` moves it.
-  readonly #attachment: Attachment | undefined;
-  readonly #permanent: boolean;
-  readonly #ring: RingReader;
+  readonly #attendance: Attendance | undefined;
+  readonly #refs = new RefCount({
+    retain: () => this.#changed(),
+    release: () => this.#changed(),
+  });
   readonly #handles = new Set<Handle>();
-  // Run once the changes written so far are applied.
-  readonly #applied: (() => void)[] = [];
-  readonly #closing: (() => void)[] = [];
-  // Errors of changes, told with the next events rather than in the midst of somebody's call.
-  readonly #broken: Broken[] = [];
-  readonly #kernelTimer: KernelTimer;
   readonly #kernelClock: Clock;
-  readonly #call = (callback: () => void): boolean => this.#guardedCall(callback);
-  // A timer came that is due before the kernel would tell.
-  #sooner = false;
-  #wokenNs = 0;
-  #nowNs = 0;
-  #refs = 0;
-  // Records in the ring that `consume` has not seen, as the last turn counted them.
-  #waiting = 0;
-  // Whether a wake-up byte was asked for and nothing was there, and since when.
-  #asleep = false;
-  #asleepNs = 0;
-  // Callbacks run now; and the runtime is who had them run.
-  #running = false;
-  #attending = false;
-  // The phase that the next attended round begins with.
-  #resume = 0;
-  #failed = false;
-  // The last turn failed: that was told, and it is tried again after a while.
-  #failing = false;
+  readonly #permanent: boolean;
   #stopped = false;
   #closed = false;
   #gone: Promise<void> | undefined;
-  // Driven by `drive`: how long a wait is, how many more may bring nothing, and whom to tell.
-  #lingerNs = 0;
-  #lingers = 0;
-  #driven: ((alive: boolean) => void) | undefined;
-  #turns = 0;
-  #events = 0;
-  #idleNs = 0;
-  #ringHigh = 0;
 
   /**
    * @param options How to make it.
@@ -171,53 +121,66 @@ export class Loop implements Disposable, AsyncDisposable {
       ...options,
       library,
       single: true,
-      onBroken: (words, at) => this.#refused(words, at),
+      onBroken: (words, at) => this.#changes.refuse(words, at),
     });
-    this.#ring = this.queue.ring!;
     this.#kernelClock = this.queue.clock();
     this.wallClock = this.queue.clock(KEVENT_CLOCK_WALL);
     this.timers = new Timers(host, this.#kernelClock, {
       retain: () => this.retain(),
       release: () => this.release(),
       sooner: () => this.#timerIsSooner(),
-      fail: (error) => this.#fail(error),
+      fail: (error) => this.#round.fail(error),
     });
     this.immediates = new Immediates(host, {
       retain: () => this.retain(),
       release: () => this.release(),
-      waiting: () => this.#attendLater(),
-      fail: (error) => this.#fail(error),
+      waiting: () => this.#attendance?.later(),
+      fail: (error) => this.#round.fail(error),
     });
-    this.#kernelTimer = new KernelTimer(
-      this.queue,
-      this.slots,
-      // It tells nothing more, whatever is started now.
-      () => this.timers.looksAt(Infinity),
-      () => this.#timerWasRefused(),
-    );
-    if (options.attached ?? true) {
-      this.#attachment = new Attachment(host, this.queue, {
-        alive: () => this.alive,
-        opened: () => this.#rouse(),
-        settle: () => this.#settle(),
-        again: () => {
-          this.#kernelTimer.again();
-          this.#sooner = true;
-        },
-        attend: (woken) => this.#attend(woken),
-        meanwhile: () => {
-          if (this.#running) this.#attend(false);
-        },
-      });
-    }
-    this.updateTime();
+    const attached = options.attached ?? true;
+    this.#turns = this.#makeTurns(attached);
+    this.#round = this.#makeRound();
+    if (attached) this.#attendance = this.#makeAttendance();
+  }
+
+  #makeTurns(attached: boolean): Turns {
+    const parts = { ...this.#parts(), clock: this.#kernelClock, attached };
+    return new Turns(parts, {
+      report: (error) => this.host.report(error),
+      retry: () => this.#attendance?.retry(),
+      gone: () => void (this.#gone ??= this.#end()),
+    });
+  }
+
+  #makeRound(): Round {
+    const { phases, immediates } = this;
+    const { words } = this.queue.ring!;
+    return new Round({ ...this.#parts(), turns: this.#turns, phases, immediates, words }, {
+      goesOn: () => this.#goesOn(),
+      entered: () => this.#attendance?.meanwhile(),
+    });
+  }
+
+  #makeAttendance(): Attendance {
+    const [turns, round, drive] = [this.#turns, this.#round, this.#drive];
+    return new Attendance({ ...this.#parts(), turns, round, drive }, {
+      alive: () => this.alive,
+      referenced: () => this.#refs.count > 0,
+      paused: () => this.#endDrive(),
+    });
+  }
+
+  /** What all that it is made of share. */
+  #parts() {
+    const { host, queue, slots, timers } = this;
+    return { host, queue, slots, timers, changes: this.#changes };
   }
 
   // --- what it is -----------------------------------------------------------------------------
 
   /** Whether a ref'd handle, timer or immediate waits, or a `close` has not been told. */
   get alive(): boolean {
-    return !this.#closed && this.#refs + this.#closing.length > 0;
+    return !this.#closed && this.#refs.count + this.#round.closing > 0;
   }
 
   /** Whether `close` was called. */
@@ -227,12 +190,12 @@ export class Loop implements Disposable, AsyncDisposable {
 
   /** Nanoseconds on the loop's clock, when the present round began; as `uv_now`. */
   get now(): number {
-    return this.#nowNs;
+    return this.#turns.nowNs;
   }
 
   /** Reads the clock anew. @returns Nanoseconds. */
   updateTime(): number {
-    return this.#nowNs = this.timers.clock.now();
+    return this.#turns.updateTime();
   }
 
   /** What its timers go by: the kernel's clock, or a `ManualClock` for tests. */
@@ -292,12 +255,12 @@ export class Loop implements Disposable, AsyncDisposable {
 
   #metrics({ counters }: QueueInfo): LoopMetrics {
     return {
-      idleNs: this.#idleNs,
-      turns: this.#turns,
-      events: this.#events,
+      idleNs: this.#turns.idleNs,
+      turns: this.#turns.count,
+      events: this.#round.events,
       timers: this.timers.fired,
       immediates: this.immediates.ran,
-      ringHigh: this.#ringHigh,
+      ringHigh: this.#turns.ringHigh,
       losses: counters["inode_overflows"] ?? 0,
       delays: this.timers.delays.read(),
     };
@@ -307,7 +270,7 @@ export class Loop implements Disposable, AsyncDisposable {
   info(): LoopInfo {
     const queue = this.queue.info();
     return {
-      mode: this.#attachment !== undefined ? "attached" : "driven",
+      mode: this.#attendance !== undefined ? "attached" : "driven",
       alive: this.alive,
       handles: this.#handles.size,
       timers: this.timers.count,
@@ -347,7 +310,7 @@ export class Loop implements Disposable, AsyncDisposable {
    */
   afterClose(callback: () => void): void {
     if (this.#closed) return;
-    this.#closing.push(callback);
+    this.#round.afterClose(callback);
     this.#changed();
   }
 
@@ -419,15 +382,9 @@ export class Loop implements Disposable, AsyncDisposable {
 
   /** Applies the changes written so far, at once. */
   apply(): void {
-    if (this.#closed || this.queue.pending + this.#applied.length === 0) return;
-    // The library takes any turn for being awake, so the wake-up must be asked for again.
-    this.#rouse();
+    if (this.#closed || !this.#turns.pending) return;
     try {
-      this.#waiting = this.queue.apply();
-      this.#tellApplied();
-    } catch (error) {
-      this.#turnFailed();
-      throw error;
+      this.#turns.apply();
     } finally {
       this.#changed();
     }
@@ -441,18 +398,18 @@ export class Loop implements Disposable, AsyncDisposable {
    */
   afterApply(callback: () => void): void {
     if (this.#closed) return callback();
-    this.#applied.push(callback);
+    this.#changes.afterApply(callback);
     this.#changed();
   }
 
   /** Counts a reason for the process to live. */
   retain(): void {
-    if (++this.#refs === 1) this.#changed();
+    this.#refs.retain();
   }
 
   /** Takes a reason back. */
   release(): void {
-    if (--this.#refs === 0) this.#changed();
+    this.#refs.release();
   }
 
   // --- driven ---------------------------------------------------------------------------------
@@ -474,10 +431,10 @@ export class Loop implements Disposable, AsyncDisposable {
     this.#checkIdle("run loop");
     checkMode(mode);
     this.updateTime();
-    this.#guarded(false, () => {
-      if (mode === "default" && this.#goesOn()) this.#runTimers();
+    this.#round.drive(() => {
+      if (mode === "default" && this.#goesOn()) this.#round.runTimers();
       while (this.#goesOn()) {
-        this.#round(mode === "nowait" ? 0 : Infinity, 0);
+        this.#round.take(mode === "nowait" ? 0 : Infinity, 0);
         if (mode !== "default") break;
       }
     });
@@ -498,31 +455,28 @@ export class Loop implements Disposable, AsyncDisposable {
    */
   drive(lingerNs: number = LINGER_NS_DEFAULT): Promise<boolean> {
     this.checkOpen("drive loop");
-    const attached = this.#attachment !== undefined;
+    const attached = this.#attendance !== undefined;
     if (!attached || !(lingerNs > 0 && lingerNs <= 1e9)) {
       const detail = attached
         ? `lingerNs must be from 1 to 1e9, not ${String(lingerNs)}`
         : "the loop is not attached: use run";
       throw new KeventError("drive loop", "drive", "EINVAL", detail);
     }
-    if (this.#driven !== undefined) {
+    if (this.#drive.active) {
       throw new KeventError("drive loop", "drive", "EBUSY", "it is driven already");
     }
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    this.#driven = resolve;
-    this.#lingerNs = lingerNs;
-    this.#lingers = LINGERS_MAX;
-    this.#rouse();
-    this.#attendLater();
-    return promise;
+    const driven = this.#drive.begin(lingerNs);
+    this.#turns.rouse();
+    this.#attendance.later();
+    return driven;
   }
 
   /** Ends `run` or `drive` after the present round; before them, the next one. It can go on later. */
   stop(): void {
     this.#stopped = true;
-    if (this.#driven === undefined) return;
-    this.#rouse();
-    this.#attendLater();
+    if (!this.#drive.active) return;
+    this.#turns.rouse();
+    this.#attendance?.later();
   }
 
   /**
@@ -535,8 +489,9 @@ export class Loop implements Disposable, AsyncDisposable {
   rest(): boolean {
     this.checkOpen("rest");
     this.#checkIdle("rest");
-    if (this.#waiting === 0 && !this.#kernelKnows()) this.#turn(0, KEVENT_TURN_ARM);
-    return this.#idle();
+    const turns = this.#turns;
+    if (turns.waiting === 0 && !turns.known) turns.take(0, KEVENT_TURN_ARM);
+    return this.#round.idle;
   }
 
   #goesOn(): boolean {
@@ -545,12 +500,9 @@ export class Loop implements Disposable, AsyncDisposable {
 
   /** Ends `drive` when there is nothing more to drive. */
   #endDrive(): void {
-    if (this.#driven === undefined || this.#goesOn()) return;
-    const resolve = this.#driven;
-    this.#driven = undefined;
-    this.#lingerNs = 0;
+    if (!this.#drive.active || this.#goesOn()) return;
     this.#stopped = false;
-    resolve(this.alive);
+    this.#drive.end(this.alive);
   }
 
   // --- the end --------------------------------------------------------------------------------
@@ -575,16 +527,16 @@ export class Loop implements Disposable, AsyncDisposable {
       this.apply();
     } catch {
       // Somebody closed what the queue is made of. It ends all the same.
-      this.#tellApplied();
+      this.#changes.applied();
     }
     this.#closed = true;
-    this.#refs = 0;
-    this.#waiting = 0;
+    this.#refs.clear();
+    this.#turns.end();
+    this.#round.end();
     this.#leaveClock();
     this.timers.end();
     this.immediates.end();
-    this.#closing.length = 0;
-    const letGo = this.#attachment?.close() ?? Promise.resolve();
+    const letGo = this.#attendance?.close() ?? Promise.resolve();
     // Now the kernel holds nothing of the queue any more.
     this.queue.close();
     for (const handle of this.#handles) handle.letGo();
@@ -605,365 +557,30 @@ export class Loop implements Disposable, AsyncDisposable {
 
   /** Callbacks that ran callbacks would see a loop in the midst of a round. */
   #checkIdle(operation: string): void {
-    if (!this.#running) return;
+    if (!this.#round.running) return;
     throw new KeventError(operation, "run", "EBUSY", "a callback of this loop is running");
   }
 
-  // --- a round --------------------------------------------------------------------------------
+  // --- news -----------------------------------------------------------------------------------
 
-  /**
-   * One round, in the order of `uv_run`, whoever moves the loop. docs/design.md names the phases.
-   *
-   * @param timeoutNs The longest wait; there is none while something else is to do.
-   * @param flags `KEVENT_TURN_ARM` to ask for a wake-up instead of waiting.
-   */
-  #round(timeoutNs: number, flags: number): void {
-    this.#failed = false;
-    // As it was when the round began: what is told or stopped in it was something to do.
-    const idle = this.#broken.length + this.phases.idle.size === 0;
-    let phase = this.#attending ? this.#resume : 0;
-    this.#resume = 0;
-    while (phase < PHASES && this.#goesOnInRound()) {
-      this.#phase(phase++, idle ? timeoutNs : 0, flags);
-    }
-    if (phase < PHASES) this.#resume = phase;
+  /** A change was written: whoever moves the loop must know. */
+  #changed(): void {
+    if (!this.#closed) this.#attendance?.changed();
   }
 
-  /**
-   * The runtime gets a turn to end the process, or to go on, before any other callback; then the next
-   * round goes on with the next phase. `run` has no turns to give.
-   */
-  #goesOnInRound(): boolean {
-    return !(this.#attending && this.#failed);
-  }
-
-  #phase(phase: number, timeoutNs: number, flags: number): void {
-    if (this.#closed) return;
-    switch (phase) {
-      case 0:
-        return this.#tellBroken();
-      case 1:
-        return this.phases.run(this.phases.idle, this.#call);
-      case 2:
-        return this.phases.run(this.phases.prepare, this.#call);
-      case 3:
-        return this.#poll(timeoutNs, flags);
-      case 4:
-        return this.phases.run(this.phases.check, this.#call);
-      case 5:
-        return this.immediates.run(this.#callbacksMax());
-      case 6:
-        return this.#tellClosed();
-      default:
-        return this.#runTimers();
-    }
-  }
-
-  #tellClosed(): void {
-    const callbacks = this.#closing.splice(0);
-    let told = 0;
-    while (told < callbacks.length && this.#call(callbacks[told]!)) told++;
-    this.#closing.unshift(...callbacks.slice(told + 1));
-  }
-
-  /** Without a checkpoint only the runtime's own turn drains microtasks between two callbacks. */
-  #callbacksMax(): number {
-    return this.host.checkpoint === undefined ? 1 : CALLBACKS_MAX;
-  }
-
-  #runTimers(): void {
-    if (this.#closed) return;
-    this.timers.run(this.#callbacksMax());
-    this.updateTime();
+  #timerIsSooner(): void {
+    this.#turns.sooner();
+    this.#changed();
   }
 
   /** A manual clock has moved. */
   #fire(): number {
     let count = 0;
-    this.#guarded(false, () => {
-      count = this.timers.run(this.#callbacksMax());
-      this.updateTime();
+    this.#round.drive(() => {
+      count = this.#round.runTimers();
     });
     if (!this.#closed) this.#changed();
     return count;
-  }
-
-  #poll(timeoutNs: number, flags: number): void {
-    if (this.#waiting === 0) {
-      if (this.#attending) this.#guardedTurn(timeoutNs, flags);
-      else this.#turn(timeoutNs, flags);
-    }
-    this.#dispatch(Math.min(this.#waiting, this.#callbacksMax()));
-  }
-
-  /** Whether a wait would keep something waiting. */
-  #busy(): boolean {
-    return this.#work > 0 || !this.#goesOn();
-  }
-
-  /** How much is to do without any event. */
-  get #work(): number {
-    return this.#broken.length + this.#closing.length + this.immediates.size +
-      this.phases.idle.size;
-  }
-
-  /** Whether a manual clock goes to the next timer instead of a wait, in which nobody could move it. */
-  #jumps(): boolean {
-    return this.clock instanceof ManualClock && this.timers.nextDeadline() < Infinity;
-  }
-
-  #turn(timeoutNs: number, flags: number): void {
-    this.#rouse();
-    const idle = timeoutNs > 0 && !this.#busy();
-    const jumps = idle && this.#jumps();
-    const waits = idle && !jumps;
-    this.#armTimer(flags === KEVENT_TURN_ARM && this.#attachment !== undefined);
-    const beganNs = waits ? this.#kernelClock.now() : 0;
-    try {
-      this.#waiting = this.queue.turn(waits ? timeoutNs : 0, flags);
-    } catch (error) {
-      this.#turnFailed();
-      throw error;
-    }
-    this.#failing = false;
-    this.#turns++;
-    if (jumps && this.#waiting === 0) {
-      (this.clock as ManualClock).moveTo(this.timers.nextDeadline());
-    }
-    this.updateTime();
-    if (waits) this.#idleNs += this.#kernelClock.now() - beganNs;
-    if (this.#waiting > this.#ringHigh) this.#ringHigh = this.#waiting;
-    // Armed only when nothing came; and errors must be told before the sleep.
-    this.#asleep = flags === KEVENT_TURN_ARM && this.#waiting + this.#broken.length === 0;
-    if (this.#asleep) this.#asleepNs = this.#kernelClock.now();
-    if (this.#applied.length > 0) this.#tellApplied();
-  }
-
-  /** The sleep is over, whoever ended it. */
-  #rouse(nowNs = 0): void {
-    if (!this.#asleep) return;
-    this.#asleep = false;
-    this.#idleNs += (nowNs === 0 ? this.#kernelClock.now() : nowNs) - this.#asleepNs;
-  }
-
-  /** Takes over what a turn did before it failed. */
-  #turnFailed(): void {
-    this.#waiting = this.#ring.waiting;
-    if (this.queue.pending === 0) this.#tellApplied();
-  }
-
-  #tellApplied(): void {
-    for (const callback of this.#applied.splice(0)) callback();
-  }
-
-  /**
-   * Hands records to their handles. The queue reuses their slots with the next turn, which a callback
-   * may bring about: a handle reads its record before it calls anybody.
-   */
-  #dispatch(count: number): void {
-    const ring = this.#ring;
-    const { words } = ring;
-    const { checkpoint } = this.host;
-    // An error of an earlier phase is no reason: it might come in each round.
-    let fine = true;
-    for (let left = count; left > 0 && this.#waiting > 0 && !this.#closed && fine; left--) {
-      const at = ring.consume();
-      this.#waiting--;
-      const tenant = this.slots.tenant(words[at + USER_0]!, words[at + USER_1]!);
-      if (tenant === undefined) continue;
-      this.#events++;
-      try {
-        if ((words[at + RET_FLAGS]! & KEVENT_RET_BROKEN) === 0) tenant.onRecord(words, at);
-        else tenant.onError(brokenError(words, at, "watch"));
-      } catch (error) {
-        fine = false;
-        this.#fail(error);
-      }
-      checkpoint?.();
-    }
-  }
-
-  /** Calls a callback; whether the next may be called. */
-  #guardedCall(callback: () => void): boolean {
-    if (this.#closed) return false;
-    let fine = true;
-    try {
-      callback();
-    } catch (error) {
-      fine = !this.#attending;
-      this.#fail(error);
-    }
-    this.host.checkpoint?.();
-    return fine;
-  }
-
-  /** A callback threw: the runtime gets a turn to end the process, or to go on, before the next. */
-  #fail(error: unknown): void {
-    this.#failed = true;
-    this.host.report(error);
-  }
-
-  /**
-   * The queue refused a change. Where the generation has moved on it was a removal, and what it
-   * named was gone already: that is no news to anybody.
-   */
-  #refused(words: Uint32Array, at: number): void {
-    const index = words[at + USER_0]!;
-    const generation = words[at + USER_1]!;
-    if (this.slots.tenant(index, generation) === undefined) return;
-    this.#broken.push({ index, generation, error: brokenError(words, at, "start") });
-  }
-
-  #tellBroken(): void {
-    const tell = ({ index, generation, error }: Broken): boolean =>
-      this.#call(() => this.slots.tenant(index, generation)?.onError(error));
-    // Those that come meanwhile wait for the next round.
-    for (let left = this.#broken.length; left > 0; left--) {
-      const broken = this.#broken.shift();
-      if (broken === undefined || !tell(broken)) return;
-    }
-  }
-
-  // --- time -----------------------------------------------------------------------------------
-
-  #timerIsSooner(): void {
-    this.#sooner = true;
-    this.#changed();
-  }
-
-  /** For want of memory, say. Nobody else would come back to it. */
-  #timerWasRefused(): void {
-    this.timers.looksAt(Infinity);
-    this.#attachment?.retry();
-  }
-
-  /** Tells the kernel of the first deadline; loosely when the loop sleeps in the runtime's. */
-  #armTimer(loosely: boolean): void {
-    this.#sooner = false;
-    const { timers } = this;
-    const first = this.clock === this.#kernelClock ? timers.nextDeadline() : Infinity;
-    if (loosely) this.#kernelTimer.armLoosely(first, this.#wokenNs, timers.crowd);
-    else {
-      // Who drives it has no other way back.
-      this.#kernelTimer.again();
-      this.#kernelTimer.arm(first);
-    }
-    timers.looksAt(this.#kernelTimer.armedNs);
-  }
-
-  // --- attached -------------------------------------------------------------------------------
-
-  /** A change was written: it must reach the kernel before the runtime sleeps. */
-  #changed(): void {
-    if (this.#closed) return;
-    if (!this.#running) this.#attachment?.soon();
-    // The round that runs sees to it, unless its callback waits for just that.
-    else this.#attachment?.meanwhile(this.#wokenNs);
-  }
-
-  /** Applies changes; then either something waits and gets a round of its own, or the loop sleeps. */
-  #settle(): void {
-    if (this.#running || !this.#attachment!.open() || this.#closed) return;
-    if (this.#waiting === 0 && !this.#kernelKnows()) this.#guardedTurn();
-    this.#settled();
-  }
-
-  /** Whether a wake-up was asked for, and nothing was changed since. */
-  #kernelKnows(): boolean {
-    return this.#asleep && !this.#sooner && this.queue.pending + this.#applied.length === 0;
-  }
-
-  /** Whether nothing is to do until somebody wakes us. */
-  #idle(): boolean {
-    // What cannot be had now is not asked for again and again.
-    return (this.#kernelKnows() || this.#failing) &&
-      this.#work + this.#waiting === 0 && !this.phases.fresh;
-  }
-
-  /** Goes back to the runtime: to sleep, or for one turn. */
-  #settled(): void {
-    this.#endDrive();
-    this.#attachment!.setRef(this.#refs > 0);
-    if (!this.#idle() && !this.#closed) this.#attachment!.later(this.alive);
-  }
-
-  #attendLater(): void {
-    if (this.#closed) return;
-    if (this.#running) this.#attachment?.meanwhile(this.#wokenNs);
-    else this.#attachment?.later(this.alive);
-  }
-
-  /** The runtime called: round after round, until one brings nothing or it is enough. */
-  #attend(woken: boolean): void {
-    if (this.#closed || !woken && this.#idle()) return;
-    // What callbacks start is told to the kernel by the rounds: nobody else opens the way back.
-    this.#attachment!.open();
-    this.#wokenNs = this.#kernelClock.now();
-    // Whoever runs a round now learns from it that another one is wanted.
-    this.#rouse(this.#wokenNs);
-    if (this.#running && this.host.meanwhile === undefined) return;
-    this.#guarded(true, () => {
-      this.#failed = false;
-      // Woken for a timer mostly: it need not wait for a native turn. Immediates come first, as they do
-      // in a round.
-      if (this.immediates.size + this.#resume === 0) this.#runTimers();
-      for (let rounds = 0; rounds < ROUNDS_MAX && !this.#failed && !this.#closed; rounds++) {
-        if (!this.#attachedRound()) break;
-      }
-    });
-    this.#settled();
-  }
-
-  /** @returns Whether another round may follow before the runtime gets a turn. */
-  #attachedRound(): boolean {
-    const before = this.#events;
-    const lingers = this.#driven !== undefined && this.#lingers > 0;
-    if (lingers) this.#round(this.#lingerNs, 0);
-    else this.#round(0, KEVENT_TURN_ARM);
-    if (this.#events > before) this.#lingers = LINGERS_MAX;
-    else if (lingers) this.#lingers--;
-    return !lingers && !this.#idle() && this.host.checkpoint !== undefined;
-  }
-
-  /** Runs callbacks: for the runtime, or for somebody who called `run`. */
-  #guarded(attending: boolean, body: () => void): void {
-    const outer = this.#running;
-    const before = this.#attending;
-    const failed = this.#failed;
-    this.#running = true;
-    this.#attending = attending;
-    // The way in if a callback waits in the runtime's loop; otherwise it comes for nothing.
-    this.#attachment?.meanwhile(this.#wokenNs);
-    try {
-      // The runtime calls outside of any async context; who calls `run` may be in one.
-      if (attending) body();
-      else this.host.outside(body);
-    } finally {
-      this.#running = outer;
-      this.#attending = before;
-      this.#failed ||= outer && failed;
-    }
-  }
-
-  #guardedTurn(timeoutNs = 0, flags: number = KEVENT_TURN_ARM): void {
-    try {
-      this.#turn(timeoutNs, flags);
-    } catch (error) {
-      this.#told(error);
-    }
-  }
-
-  /** A turn of ours failed. Without its queue the loop ends; all else may be had in a while. */
-  #told(error: unknown): void {
-    if (error instanceof KeventError && error.code === "EBADF") {
-      const detail = "somebody closed a descriptor that the queue is made of: the loop has ended";
-      this.host.report(new KeventError("turn", error.syscall, error.code, detail));
-      this.#gone ??= this.#end();
-      return;
-    }
-    if (!this.#failing) this.host.report(error);
-    this.#failing = true;
-    this.#attachment!.retry();
   }
 }
 

@@ -2,6 +2,7 @@ import { KeventError } from "../ffi/errors.ts";
 import type { Clock } from "./clock.ts";
 import { bind, type Host } from "./host.ts";
 import { DelayHistogram } from "./metrics.ts";
+import { RefCount } from "./ref_count.ts";
 import { FLAG_SHIFT, TimerSlab } from "./slab.ts";
 
 /** The process lives while the timer waits. */
@@ -71,7 +72,7 @@ export class Timers {
   readonly #delays = new DelayHistogram();
   #clock: Clock;
   // Timers that wait and keep the process alive.
-  #refs = 0;
+  readonly #refs: RefCount;
   #fired = 0;
   #looksAtNs = Infinity;
   // The present window: its begin, and timers of before that fired in it; and what the last one had.
@@ -90,6 +91,7 @@ export class Timers {
     this.#host = host;
     this.#clock = clock;
     this.#owner = owner;
+    this.#refs = new RefCount(owner);
   }
 
   /** What the timers go by. Another clock keeps what is left of each. */
@@ -187,7 +189,7 @@ export class Timers {
 
   #wait(slot: number, flags: number, deadlineNs: number, durationNs: number): void {
     this.#slab.schedule(slot, deadlineNs, durationNs);
-    if ((flags & REF) !== 0 && this.#refs++ === 0) this.#owner.retain();
+    if ((flags & REF) !== 0) this.#refs.retain();
     if (deadlineNs < this.#looksAtNs) this.#owner.sooner();
   }
 
@@ -195,7 +197,7 @@ export class Timers {
   disarm(slot: number): void {
     if (!this.#slab.isScheduled(slot)) return;
     this.#slab.unschedule(slot);
-    if ((this.#slab.flagsOf(slot) & REF) !== 0) this.#unref();
+    if ((this.#slab.flagsOf(slot) & REF) !== 0) this.#refs.release();
   }
 
   /** Ends a timer; its id names nothing any more. */
@@ -219,7 +221,7 @@ export class Timers {
     const flags = slab.flagsOf(slot);
     if ((flags & NAMED) === 0) return false;
     const item = slab.itemOf(slot);
-    if (slab.isScheduled(slot) && (flags & REF) !== 0) this.#unref();
+    if (slab.isScheduled(slot) && (flags & REF) !== 0) this.#refs.release();
     slab.free(slot);
     if ((flags & PLAIN) === 0) (item as TimerItem).onClear?.();
     return true;
@@ -266,12 +268,8 @@ export class Timers {
     const item = this.#slab.itemOf(slot);
     if (typeof item !== "function") item.onRef?.(ref);
     if (!this.#slab.isScheduled(slot)) return;
-    if (!ref) this.#unref();
-    else if (this.#refs++ === 0) this.#owner.retain();
-  }
-
-  #unref(): void {
-    if (--this.#refs === 0) this.#owner.release();
+    if (ref) this.#refs.retain();
+    else this.#refs.release();
   }
 
   /** @returns When the first timer is due; `Infinity` when none waits. */
@@ -328,7 +326,7 @@ export class Timers {
     const item = slab.itemOf(slot);
     const flags = slab.flagsOf(slot);
     if ((flags & PLAIN) !== 0) slab.free(slot);
-    if ((flags & REF) !== 0) this.#unref();
+    if ((flags & REF) !== 0) this.#refs.release();
     try {
       if ((flags & PLAIN) !== 0) (item as Plain)(0);
       else (item as TimerItem).onTimer(slot, slab.deadlineOf(slot), nowNs);
@@ -342,7 +340,7 @@ export class Timers {
   /** Ends all. */
   end(): void {
     this.#closed = true;
-    this.#refs = 0;
+    this.#refs.clear();
     this.#slab.clear();
   }
 }
