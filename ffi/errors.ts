@@ -127,6 +127,29 @@ export function checkWhole(
 }
 
 /**
+ * Checks a number against its bounds.
+ *
+ * @param value The number given.
+ * @param least The smallest that is allowed.
+ * @param most The largest that is allowed.
+ * @param operation What was tried, in words that follow "Cannot".
+ * @param what Name of the argument.
+ * @returns `value`.
+ * @throws {KeventError} EINVAL when it is not a number, or out of bounds.
+ */
+export function checkRange(
+  value: number,
+  least: number,
+  most: number,
+  operation: string,
+  what: string,
+): number {
+  if (typeof value === "number" && value >= least && value <= most) return value;
+  const detail = `${what} must be from ${least} to ${most}, not ${shown(value)}`;
+  throw new KeventError(operation, "argument", "EINVAL", detail);
+}
+
+/**
  * A wrong value for the message of an error: text in quotes, and of objects no more than that they are.
  *
  * @param value Anything.

@@ -26,6 +26,12 @@ import type { Bytes } from "./library.ts";
 /** Words (u32) of one record: the distance between two records in a `Uint32Array`. */
 export const RECORD_WORDS: number = RECORD_BYTES / 4;
 
+/** The largest number that fits into a field. */
+export const U32_MAX = 0xffffffff;
+
+/** The latest time that a timer can name, in nanoseconds: seconds are a u32. */
+export const TIMER_NS_MAX: number = U32_MAX * 1e9;
+
 // Offsets of the fields in words, for `words[at + FIELD]`.
 /** `id.raw[0]`. */
 export const ID_0: number = RECORD_ID_0 / 4;

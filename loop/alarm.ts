@@ -5,13 +5,13 @@ import {
   KEVENT_TIMER_WALL,
 } from "../ffi/abi.ts";
 import { checkFunction, KeventError, shown } from "../ffi/errors.ts";
-import { EVENT } from "../ffi/record.ts";
+import { EVENT, TIMER_NS_MAX } from "../ffi/record.ts";
 import { bind } from "./host.ts";
 import { missedOf } from "./timers.ts";
 import { Watcher } from "./watcher.ts";
 
-/** The latest date, in 2106: seconds are a u32. */
-export const DATE_NS_MAX = 0xffffffff * 1e9;
+/** The latest date, in 2106. */
+export const DATE_NS_MAX: number = TIMER_NS_MAX;
 
 /** What an alarm tells. */
 export interface AlarmHandlers {

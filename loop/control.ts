@@ -6,7 +6,7 @@ import {
   USER_CONTROL_TIMEOUT,
 } from "../ffi/abi.ts";
 import { check, checkWhole } from "../ffi/errors.ts";
-import type { Records } from "../ffi/record.ts";
+import { type Records, U32_MAX } from "../ffi/record.ts";
 import { currentRuntime } from "./host.ts";
 
 /**
@@ -47,8 +47,8 @@ import { currentRuntime } from "./host.ts";
  */
 export function control(fd: number, cmd: number, timeoutMs = 0, records?: Records): number {
   const operation = "control queue";
-  checkWhole(cmd, 0, 0xffffffff, operation, "cmd");
-  checkWhole(timeoutMs, 0, 0xffffffff, operation, "timeoutMs");
+  checkWhole(cmd, 0, U32_MAX, operation, "cmd");
+  checkWhole(timeoutMs, 0, U32_MAX, operation, "timeoutMs");
   const num = records?.length ?? 0;
   const bytes = new Uint8Array(new ArrayBuffer(USER_CONTROL_RECORDS + num * RECORD_BYTES));
   const view = new DataView(bytes.buffer);

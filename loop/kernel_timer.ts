@@ -5,6 +5,7 @@ import {
   KEVENT_TIMER_ABSOLUTE,
   KEVENT_TIMER_FIRED,
 } from "../ffi/abi.ts";
+import { TIMER_NS_MAX } from "../ffi/record.ts";
 import type { Queue } from "./queue.ts";
 import type { Slot, Slots } from "./slots.ts";
 
@@ -16,9 +17,6 @@ const SPACING_NS_MAX = 1e6;
 const CROWD_MAX = 64;
 /** No more than so many in a millisecond are woken for one by one, however close they are. */
 const CROWD_MIN = 8;
-
-/** Seconds of a deadline are 32 bits. */
-const DEADLINE_NS_MAX = 0xffffffff * 1e9;
 
 /** The one timer of a queue that stands for all timers of its loop: it waits for the first of them. */
 export class KernelTimer {
@@ -71,7 +69,7 @@ export class KernelTimer {
     if (next === this.#armedNs || this.#refused) return;
     if (this.#armedNs !== Infinity) this.#remove();
     // Later than the library can say is never.
-    this.#armedNs = next < DEADLINE_NS_MAX ? next : Infinity;
+    this.#armedNs = next < TIMER_NS_MAX ? next : Infinity;
     if (this.#armedNs !== Infinity) this.#add();
   }
 

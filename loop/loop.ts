@@ -1,5 +1,5 @@
 import { KEVENT_CLOCK_WALL, KEVENT_REQ_ALWAYS_QUEUE, KEVENT_TURN_ARM } from "../ffi/abi.ts";
-import { KeventError } from "../ffi/errors.ts";
+import { checkRange, KeventError } from "../ffi/errors.ts";
 import type { Library } from "../ffi/library.ts";
 import { Attendance } from "./attendance.ts";
 import { Changes } from "./changes.ts";
@@ -19,6 +19,8 @@ import { Turns } from "./turns.ts";
 
 /** How long a wait of a driven loop is, unless the caller says otherwise. */
 const LINGER_NS_DEFAULT = 200e3;
+/** The runtime's own events would be late by more. */
+const LINGER_NS_MAX = 1e9;
 
 /** How `run` ends: when nothing is alive, after one round, or without waiting. */
 export type RunMode = "default" | "once" | "nowait";
@@ -455,13 +457,10 @@ export class Loop implements Disposable, AsyncDisposable {
    */
   drive(lingerNs: number = LINGER_NS_DEFAULT): Promise<boolean> {
     this.checkOpen("drive loop");
-    const attached = this.#attendance !== undefined;
-    if (!attached || !(lingerNs > 0 && lingerNs <= 1e9)) {
-      const detail = attached
-        ? `lingerNs must be from 1 to 1e9, not ${String(lingerNs)}`
-        : "the loop is not attached: use run";
-      throw new KeventError("drive loop", "drive", "EINVAL", detail);
+    if (this.#attendance === undefined) {
+      throw new KeventError("drive loop", "drive", "EINVAL", "the loop is not attached: use run");
     }
+    checkRange(lingerNs, 1, LINGER_NS_MAX, "drive loop", "lingerNs");
     if (this.#drive.active) {
       throw new KeventError("drive loop", "drive", "EBUSY", "it is driven already");
     }

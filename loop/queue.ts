@@ -46,6 +46,7 @@ import {
   RET_EXTRA,
   RET_FLAGS,
   TYPE,
+  U32_MAX,
   USER_0,
   USER_1,
 } from "../ffi/record.ts";
@@ -70,7 +71,6 @@ const ENTRIES_DEFAULT = 256;
 const NAMES_DEFAULT = 64 * 264;
 /** The largest name area: offsets into it are u32, and one must stay free for "no name". */
 const NAMES_MAX = 1 << 30;
-const U32_MAX = 0xffffffff;
 /** Stands in `RET_EXTRA` of a change until the library has put its answer there. */
 const UNANSWERED = U32_MAX;
 const EINVAL = -errorNumber("EINVAL");

@@ -1,11 +1,12 @@
-import { KeventError, shown } from "../ffi/errors.ts";
+import { checkRange, KeventError } from "../ffi/errors.ts";
+import { TIMER_NS_MAX } from "../ffi/record.ts";
 import { Handle } from "./handle.ts";
 import { bind } from "./host.ts";
 import type { Loop } from "./loop.ts";
 import { missedOf, type TimerItem } from "./timers.ts";
 
-/** The longest delay: seconds are a u32. */
-const DELAY_MS_MAX = 0xffffffff * 1000;
+/** The longest delay. */
+const DELAY_MS_MAX = TIMER_NS_MAX / 1e6;
 
 /** No period: it fires once. */
 const ONCE = 0;
@@ -44,7 +45,7 @@ export class Timer extends Handle implements TimerItem {
 
   /** Takes effect when it fires next, or by `again`. */
   set repeat(repeatMs: number) {
-    checkTime(repeatMs, "repeat");
+    checkRange(repeatMs, 0, DELAY_MS_MAX, "start timer", "repeat");
     this.#repeatNs = toNs(repeatMs);
   }
 
@@ -66,8 +67,8 @@ export class Timer extends Handle implements TimerItem {
    * EBADF when it or its loop was closed.
    */
   start(callback: (missed: number) => void, delayMs: number, repeatMs = 0): this {
-    checkTime(delayMs, "delayMs");
-    checkTime(repeatMs, "repeatMs");
+    checkRange(delayMs, 0, DELAY_MS_MAX, "start timer", "delayMs");
+    checkRange(repeatMs, 0, DELAY_MS_MAX, "start timer", "repeatMs");
     this.#checkUsable();
     this.#callback = bind(this.loop.host, callback, "start timer");
     this.#repeatNs = toNs(repeatMs);
@@ -125,14 +126,4 @@ export class Timer extends Handle implements TimerItem {
 
 function toNs(timeMs: number): number {
   return Math.ceil(timeMs * 1e6);
-}
-
-function checkTime(timeMs: number, what: string): void {
-  if (typeof timeMs === "number" && timeMs >= 0 && timeMs <= DELAY_MS_MAX) return;
-  throw new KeventError(
-    "start timer",
-    "argument",
-    "EINVAL",
-    `${what} must be from 0 to ${DELAY_MS_MAX}, not ${shown(timeMs)}`,
-  );
 }
