@@ -519,7 +519,8 @@ fn isTakenNow(forest: *Forest, rename: *const Rename, behind: *const Entry, inde
     const mine = forest.nodes.at(index).inode;
     const its = forest.nodes.at(other).inode;
     const known = mine != 0 and its != 0 and mine != its;
-    const taken = new != 0 or known and old == its;
+    // Where neither is there something above them was renamed: there and back is what fewer programs do.
+    const taken = new != 0 or old == 0 or known and old == its;
     const certain = known and if (taken) new == mine and old == its else old == mine;
     if (!certain) {
         scan.againShallow(forest, rename.from.parent);

@@ -316,6 +316,24 @@ test "tree: an exchange is one, though both names have gone on since" {
     try bed.expectQuiet();
 }
 
+test "tree: an exchange is one, though the directory has another name since" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.place.mkdir("a");
+    try bed.fill("a/f", "x");
+    try bed.fill("a/g", "x");
+    _ = try bed.watch("", snapshot);
+    try bed.exchange("a/f", "a/g");
+    try bed.place.rename("a", "b");
+    const told = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "a/g");
+    try expect(told.flags & Flag.KEVENT_TREE_EXCHANGED != 0);
+    _ = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "b");
+    try bed.expectQuiet();
+    try bed.place.unlink("b/f");
+    try bed.place.unlink("b/g");
+}
+
 test "tree: pain 17, a directory that left the tree is silent" {
     var bed: Bed = undefined;
     try bed.open();
