@@ -309,10 +309,11 @@ export const TREE_RECORD_NODE = 40;
 export const TREE_RECORD_ERROR_NUMBER = 44;
 export const TREE_RECORD_PATH_BYTES = 48;
 export const TREE_RECORD_OLD_BYTES = 52;
-export const TREE_ANSWER_BYTES = 12;
+export const TREE_ANSWER_BYTES = 16;
 export const TREE_ANSWER_TREE = 0;
 export const TREE_ANSWER_NODE = 4;
-export const TREE_ANSWER_WATCH = 8;
+export const TREE_ANSWER_SERIAL = 8;
+export const TREE_ANSWER_WATCH = 12;
 
 /** Every error that crosses the border: number, name, what it means and what to do. */
 export const ERRORS = [

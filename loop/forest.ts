@@ -5,6 +5,7 @@ import {
   KEVENT_TREE_ASK,
   TREE_ANSWER_BYTES,
   TREE_ANSWER_NODE,
+  TREE_ANSWER_SERIAL,
   TREE_ANSWER_TREE,
   TREE_ANSWER_WATCH,
 } from "../ffi/abi.ts";
@@ -234,7 +235,7 @@ export class Forest {
       if (ignoring === undefined) continue;
       const path = batch.path(at);
       const watch = !this.#tried(false, () => ignoring.matches(path, true));
-      putAnswer(answers, tree, batch.node(at), watch);
+      putAnswer(answers, tree, batch, at, watch);
     }
     if (answers.length === 0 || this.#fd < 0) return;
     const words = new Uint32Array(new ArrayBuffer(answers.length * 4));
@@ -350,9 +351,16 @@ export class Forest {
   }
 }
 
-function putAnswer(answers: number[], tree: number, node: number, watch: boolean): void {
+function putAnswer(
+  answers: number[],
+  tree: number,
+  batch: TreeBatch,
+  record: number,
+  watch: boolean,
+): void {
   const at = answers.length;
   answers[at + TREE_ANSWER_TREE / 4] = tree;
-  answers[at + TREE_ANSWER_NODE / 4] = node;
+  answers[at + TREE_ANSWER_NODE / 4] = batch.node(record);
+  answers[at + TREE_ANSWER_SERIAL / 4] = batch.serial(record);
   answers[at + TREE_ANSWER_WATCH / 4] = watch ? 1 : 0;
 }

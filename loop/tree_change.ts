@@ -118,9 +118,14 @@ export class TreeBatch {
     return this.words[at + TREE_RECORD_KIND / 4]!;
   }
 
-  /** @returns What names the directory of an ASK. */
+  /** @returns The number of the directory of an ASK. */
   node(at: number): number {
     return this.words[at + TREE_RECORD_NODE / 4]!;
+  }
+
+  /** @returns What tells that directory from others that had its number. */
+  serial(at: number): number {
+    return this.words[at + TREE_RECORD_SIZE_0 / 4]!;
   }
 
   /** @returns The path of a record, as text. */

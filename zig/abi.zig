@@ -462,7 +462,7 @@ pub const TreeRecord = extern struct {
     inode: u64,
     size: u64,
     mtime_ns: i64,
-    /// Names the directory of an ASK.
+    /// Names the directory of an ASK, together with `size`, which tells it from those that had the same number before.
     node: u32,
     error_number: i32,
     path_bytes: u32,
@@ -472,7 +472,9 @@ pub const TreeRecord = extern struct {
 /// An answer to an ASK.
 pub const TreeAnswer = extern struct {
     tree: u32,
+    /// `node` and `size` of the ASK.
     node: u32,
+    serial: u32,
     /// 1: watch it, 0: leave it out.
     watch: u32,
 };

@@ -270,7 +270,7 @@ pub const Forest = struct {
         var count: u32 = 0;
         for (answers) |*given| {
             const tree = forest.treeOf(given.tree) catch continue;
-            scan.answer(forest, tree, given.node, given.watch != 0) catch continue;
+            scan.answer(forest, tree, given) catch continue;
             count += 1;
         }
         try forest.arm();

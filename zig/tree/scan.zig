@@ -180,7 +180,7 @@ fn meet(forest: *Forest, parent: u32, name: []const u8, how: How, inode: ?u64) v
     if (tree.has(abi.TreeOption.KEVENT_TREE_ASKING)) {
         node.flags.asked = true;
         tree.asked += 1;
-        return forest.tellNode(.{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_ASK, .node = index }, index);
+        return ask(forest, index);
     }
     enter(forest, index, how);
 }
@@ -216,14 +216,20 @@ fn marks(how: How) u32 {
     return initial | reconciled;
 }
 
+fn ask(forest: *Forest, index: u32) void {
+    const serial = forest.nodes.at(index).of.directory.serial;
+    forest.tellNode(.{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_ASK, .node = index, .size = serial }, index);
+}
+
 /// Script says whether a directory is watched.
-pub fn answer(forest: *Forest, tree: *Tree, index: u32, watched: bool) Error!void {
-    if (index >= forest.nodes.pool.used) return error.NOENT;
-    const node = forest.nodes.at(index);
-    if (!node.flags.live or !node.flags.asked or forest.treeAt(index) != tree) return error.NOENT;
+pub fn answer(forest: *Forest, tree: *Tree, given: *const abi.TreeAnswer) Error!void {
+    const index = given.node;
+    // It may be gone, and another one have its node.
+    const node = forest.nodes.directory(index, given.serial) orelse return error.NOENT;
+    if (!node.flags.asked or forest.treeAt(index) != tree) return error.NOENT;
     node.flags.asked = false;
     tree.asked -= 1;
-    if (watched) enter(forest, index, .{ .initial = node.flags.untold }) else node.flags.ignored = true;
+    if (given.watch != 0) enter(forest, index, .{ .initial = node.flags.untold }) else node.flags.ignored = true;
     finished(forest, tree);
 }
 

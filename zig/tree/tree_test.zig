@@ -39,6 +39,11 @@ const Told = struct {
     fn oldText(told: *const Told) []const u8 {
         return told.old[0..@min(told.old_bytes, 300)];
     }
+
+    /// To an ASK.
+    fn answer(told: *const Told, watch: u32) abi.TreeAnswer {
+        return .{ .tree = told.tree, .node = told.node, .serial = @intCast(told.size), .watch = watch };
+    }
 };
 
 /// A forest, a folder, and what was told so far.
@@ -538,13 +543,13 @@ test "tree: ASKING watches what script wants, and is silent about the rest" {
     const tree = try bed.add("", snapshot | Option.KEVENT_TREE_ASKING);
     const first = (try bed.expectNext(Kind.KEVENT_TREE_ASK, "a")).*;
     try expectEqual(0, exports.kevent_tree_scan(bed.fd, tree));
-    var answers = [_]abi.TreeAnswer{.{ .tree = tree, .node = first.node, .watch = 1 }};
+    var answers = [_]abi.TreeAnswer{first.answer(1)};
     try expectEqual(1, exports.kevent_tree_answer(bed.fd, &answers, 1));
     try expectEqual(0, exports.kevent_tree_answer(bed.fd, &answers, 1));
     _ = try bed.expectNext(Kind.KEVENT_TREE_READY, "");
     try bed.place.mkdir("b");
     const second = (try bed.expectNext(Kind.KEVENT_TREE_ASK, "b")).*;
-    answers[0] = .{ .tree = tree, .node = second.node, .watch = 0 };
+    answers[0] = second.answer(0);
     try expectEqual(1, exports.kevent_tree_answer(bed.fd, &answers, 1));
     try bed.fill("b/f", "x");
     try bed.expectQuiet();
@@ -554,8 +559,23 @@ test "tree: ASKING watches what script wants, and is silent about the rest" {
     try bed.fill("a/f", "x");
     _ = try bed.expectNext(Kind.KEVENT_TREE_CREATE, "a/f");
     // Wild answers.
-    answers[0] = .{ .tree = tree, .node = 0xffff_fff0, .watch = 1 };
+    answers[0] = .{ .tree = tree, .node = 0xffff_fff0, .serial = 1, .watch = 1 };
     try expectEqual(0, exports.kevent_tree_answer(bed.fd, &answers, 1));
+}
+
+test "tree: an answer that is late is for the directory that was asked about, not for another one" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    _ = try bed.watch("", snapshot | Option.KEVENT_TREE_ASKING);
+    try bed.place.mkdir("a");
+    const first = (try bed.expectNext(Kind.KEVENT_TREE_ASK, "a")).*;
+    try bed.place.rename("a", "b");
+    const second = (try bed.expectNext(Kind.KEVENT_TREE_ASK, "b")).*;
+    var answers = [_]abi.TreeAnswer{ first.answer(0), second.answer(1) };
+    try expectEqual(1, exports.kevent_tree_answer(bed.fd, &answers, 2));
+    _ = try bed.expectNext(Kind.KEVENT_TREE_CREATE, "b");
+    try bed.expectQuiet();
 }
 
 test "tree: names that are no text, and as long as can be" {
