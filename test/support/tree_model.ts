@@ -1,5 +1,5 @@
 // What a tree should be after its events: those of the old tree, each applied in the simplest way.
-import { readdirSync } from "node:fs";
+import { lstatSync, readdirSync } from "node:fs";
 import type { TreeEvent, TreeStat } from "../../adapters/mod.ts";
 import { bytes, libc, text } from "./libc.ts";
 
@@ -18,6 +18,8 @@ export interface ModelOptions {
   readonly snapshot: boolean;
   /** Whether it is looked at from time to time: a directory in place of one looks the same. */
   readonly polled: boolean;
+  /** Whether files are left out. */
+  readonly filtered: boolean;
   /** Whether a path is one of those that are told. */
   readonly visible: (path: string) => boolean;
 }
@@ -234,10 +236,17 @@ export class TreeModel {
     if (other !== undefined) other.stat = statOf(`${this.#root}/${oldPath}`) ?? other.stat;
   }
 
-  #see(entry: Entry, { stat, symlink }: TreeEvent): void {
-    if (stat === undefined) return;
-    entry.stat = stat;
-    entry.symlink = symlink;
+  #see(entry: Entry, { path, kind, replaced, stat, symlink }: TreeEvent): void {
+    if (stat !== undefined) Object.assign(entry, { stat, symlink });
+    // It changed places with what is left out, of which nothing is told.
+    else if (this.#options.filtered && kind === "modify" && replaced) this.#look(entry, path);
+  }
+
+  #look(entry: Entry, path: string): void {
+    const found = lstatSync(`${this.#root}/${path}`, { throwIfNoEntry: false });
+    if (found === undefined) return;
+    entry.stat = statOf(`${this.#root}/${path}`) ?? entry.stat;
+    entry.symlink = found.isSymbolicLink();
   }
 
   /** Takes something away with all that is in it; paths are from there on. */

@@ -55,6 +55,7 @@ export class TreeRun implements Disposable {
     this.#model = new TreeModel(folder.at("tree"), {
       snapshot,
       polled: usePolling,
+      filtered: ignore !== undefined,
       visible: (path) =>
         path.split("/").length <= depth + 1 && !(ignore && path.split("/").includes("ignored")),
     });
