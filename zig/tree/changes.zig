@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const abi = @import("../abi.zig");
+const Error = @import("../errors.zig").Error;
 const pools = @import("../pool.zig");
 const none = pools.none;
 const hub = @import("../inotify/hub.zig");
@@ -210,9 +211,19 @@ fn came(forest: *Forest, directory: u32, name: []const u8, is_directory: bool, w
     if (node.flags.untold and isLate(forest, known, whole)) {
         tellLate(forest, known, whole);
     } else if (!isOld(forest, known)) {
-        if (is_directory) scan.again(forest, known) else replaced(forest, known, whole);
+        if (!is_directory) replaced(forest, known, whole) else return cameInPlace(forest, known);
     }
     return .done;
+}
+
+/// A directory takes the place of one that is empty, or was thought to be another.
+fn cameInPlace(forest: *Forest, index: u32) Taken {
+    if (forest.nodes.at(index).of.directory.child != none) {
+        scan.again(forest, index);
+        return .done;
+    }
+    forest.fell(index, 0);
+    return .again;
 }
 
 /// CREATE, of what the first look has met; with MOVED_TO it may be that something else had the name then.
@@ -270,11 +281,12 @@ fn changed(forest: *Forest, directory: u32, name: []const u8, is_directory: bool
 }
 
 /// A file that nobody remembered, if it is there. Where all are remembered it is one that was deleted, whose
-/// writer goes on: the kernel tells of that under its old name.
+/// writer goes on: the kernel tells of that under its old name. Or it is told when the first look comes to it.
 fn meet(forest: *Forest, directory: u32, name: []const u8) ?u32 {
     const tree = forest.treeAt(directory);
-    if (tree.ready and tree.remembersFiles()) return null;
-    _ = forest.look(tree, .{ .parent = directory, .name = name }) catch return null;
+    if (tree.remembersFiles() and (tree.ready or tree.has(abi.TreeOption.KEVENT_TREE_TELL_INITIAL))) return null;
+    const stat = forest.look(tree, .{ .parent = directory, .name = name }) catch return null;
+    if (stat.kind == .directory) return null;
     return forest.nodes.insert(forest.nodes.at(directory).tree, directory, name, .file) catch {
         forest.lost(tree);
         return null;
@@ -359,9 +371,13 @@ fn renamed(forest: *Forest, rename: *const Rename, back: WayBack) bool {
             return true;
         };
     };
+    meetOther(forest, rename, index, back) catch {
+        forest.lost(tree);
+        return true;
+    };
     const unlike = forest.nodes.at(index).isDirectory() != rename.is_directory;
-    if (unlike or isAskedAnew(tree, rename)) {
-        if (!unlike) displace(forest, rename, back);
+    if (!unlike and decides(tree)) displace(forest, rename, index, back);
+    if (unlike or rename.is_directory and decides(tree)) {
         left(forest, rename.from.parent, rename.from.name, rename.is_directory);
         return false;
     }
@@ -374,8 +390,26 @@ fn renamed(forest: *Forest, rename: *const Rename, back: WayBack) bool {
     defer if (rename.is_directory) {
         _ = scan.resumePostponed(forest, false);
     };
-    if (isExchange(forest, rename, index, back)) exchange(forest, rename, index) else move(forest, rename, index);
+    if (!isExchange(forest, rename, index, back)) {
+        move(forest, rename, index);
+        return true;
+    }
+    consume(back.found.from);
+    consume(back.found.to);
+    exchange(forest, rename, index);
     return true;
+}
+
+/// What it changed places with, perhaps, where files are not remembered: known is only what has the names now.
+fn meetOther(forest: *Forest, rename: *const Rename, index: u32, back: WayBack) Error!void {
+    if (back != .found or back.found.to.mask & Kind.KEVENT_INODE_DIRECTORY != 0) return;
+    if (forest.nodes.find(rename.to.parent, rename.to.name) != null) return;
+    const tree = forest.nodes.at(index).tree;
+    const other = try forest.nodes.insert(tree, rename.to.parent, rename.to.name, .file);
+    for ([_]u32{ other, index }, [_]Place{ rename.from, rename.to }) |node, place| {
+        const stat = forest.look(forest.treeAt(node), place) catch continue;
+        held.remember(forest.nodes.at(node), stat);
+    }
 }
 
 /// A directory would lie in itself, or take the place of one that it is in: what is known is not what was.
@@ -386,14 +420,15 @@ fn isImpossible(forest: *const Forest, rename: *const Rename, index: u32) bool {
 }
 
 /// Where a directory is decides whether it is watched.
-fn isAskedAnew(tree: *const Tree, rename: *const Rename) bool {
-    return rename.is_directory and (tree.has(abi.TreeOption.KEVENT_TREE_ASKING) or tree.depth != std.math.maxInt(u32));
+fn decides(tree: *const Tree) bool {
+    return tree.has(abi.TreeOption.KEVENT_TREE_ASKING) or tree.depth != std.math.maxInt(u32);
 }
 
-/// In an exchange of directories that are asked about anew, the other one goes as well, before both come.
-fn displace(forest: *Forest, rename: *const Rename, back: WayBack) void {
-    if (back != .found or inodeAt(forest, rename.to) == 0) return;
-    const other = forest.nodes.find(rename.to.parent, rename.to.name) orelse return;
+/// A directory that is decided about anew goes from where it was before what changed places with it comes.
+fn displace(forest: *Forest, rename: *const Rename, index: u32, back: WayBack) void {
+    if (!isExchange(forest, rename, index, back)) return;
+    const other = forest.nodes.find(rename.to.parent, rename.to.name).?;
+    if (!forest.nodes.at(other).isDirectory()) return;
     held.flushAll(forest);
     forest.fellNow(other, 0);
     consume(back.found.from);
@@ -456,13 +491,30 @@ const WayBack = union(enum) {
 
 fn wayBack(forest: *Forest, rename: *const Rename, entry: *const Entry) WayBack {
     // Only what takes the place of something can have changed places with it.
-    if (forest.nodes.find(rename.to.parent, rename.to.name) == null) return .none;
-    const waiting: WayBack = if (leftOf(entry.stamp_us, forest.now_ns) > 0) .waits else .none;
-    const from = nextAt(forest, entry, rename.to, any, apart_most) orelse return waiting;
+    const remembered = forest.treeAt(rename.to.parent).remembersFiles();
+    if (remembered and forest.nodes.find(rename.to.parent, rename.to.name) == null) return .none;
+    const back = wayBackQueued(forest, rename, entry);
+    if (back != .waits) return back;
+    if (leftOf(entry.stamp_us, forest.now_ns) == 0) return .none;
+    // If nothing has the old name any more, all that may have happened to it is queued.
+    if (inodeAt(forest, rename.from) != 0) return .waits;
+    hear(forest);
+    const late = wayBackQueued(forest, rename, entry);
+    return if (late == .waits) .none else late;
+}
+
+fn wayBackQueued(forest: *const Forest, rename: *const Rename, entry: *const Entry) WayBack {
+    const from = nextAt(forest, entry, rename.to, any, apart_most) orelse return .waits;
     if (from.mask & Kind.KEVENT_INODE_MOVED_FROM == 0) return .none;
-    const to = nextAt(forest, entry, rename.from, any, apart_most) orelse return waiting;
+    const to = nextAt(forest, entry, rename.from, any, apart_most) orelse return .waits;
     if (to.mask & Kind.KEVENT_INODE_MOVED_TO == 0 or to.cookie != from.cookie) return .none;
     return .{ .found = .{ .first = entry, .from = from, .to = to } };
+}
+
+/// What happened until now can be looked at.
+fn hear(forest: *Forest) void {
+    hub.pump(&forest.inbox);
+    forest.inbox.gather();
 }
 
 const any: u32 = std.math.maxInt(u32);
@@ -482,8 +534,7 @@ fn nextAt(forest: *const Forest, behind: *const Entry, place: Place, kinds: u32,
     return null;
 }
 
-/// RENAME_EXCHANGE tells of two renames, and so do two renames there and back. The events of the second rename are
-/// taken along with the first.
+/// RENAME_EXCHANGE tells of two renames, and so do two renames there and back.
 fn isExchange(forest: *Forest, rename: *const Rename, index: u32, back: WayBack) bool {
     if (back != .found) return false;
     const other = forest.nodes.find(rename.to.parent, rename.to.name) orelse return false;
@@ -491,12 +542,7 @@ fn isExchange(forest: *Forest, rename: *const Rename, index: u32, back: WayBack)
     if (other == index or isUntold(forest, other)) return false;
     const second = back.found;
     const unlike = (second.first.mask ^ second.to.mask) & Kind.KEVENT_INODE_DIRECTORY != 0;
-    const exchanged = unlike or (isTaken(forest, rename.to, second.to) orelse isTakenNow(forest, rename, second.to, index, other));
-    if (exchanged) {
-        consume(second.from);
-        consume(second.to);
-    }
-    return exchanged;
+    return unlike or (isTaken(forest, rename.to, second.to) orelse isTakenNow(forest, rename, second.to, index, other));
 }
 
 /// Whether something has a name after an event, as the next one says that changes it. Null: none says so.
@@ -512,8 +558,7 @@ fn isTakenNow(forest: *Forest, rename: *const Rename, behind: *const Entry, inde
     const old = inodeAt(forest, rename.from);
     const new = inodeAt(forest, rename.to);
     // What happened until then has its events by now.
-    hub.pump(&forest.inbox);
-    forest.inbox.gather();
+    hear(forest);
     if (isTaken(forest, rename.to, behind)) |taken| return taken;
     // A look when an earlier name of it was told may have been at another file: no proof by itself.
     const mine = forest.nodes.at(index).inode;
@@ -562,6 +607,6 @@ fn exchange(forest: *Forest, rename: *const Rename, index: u32) void {
         forest.moved = true;
         var unsaid: output.Saying = saying;
         verify(forest, other, &unsaid);
-    } else held.doubt(forest, other);
+    } else if (forest.nodes.at(other).inode != 0) held.doubt(forest, other);
     forest.tellNode(saying, index);
 }

@@ -268,6 +268,20 @@ test "tree: what was looked at under a name that changed places already is told 
     try bed.expectQuiet();
 }
 
+test "tree: two files that are exchanged are one event, though nobody remembers them" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.fill("f", "x");
+    try bed.fill("g", "x");
+    _ = try bed.watch("", 0);
+    try bed.exchange("f", "g");
+    const told = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "g");
+    try expectEqualStrings("f", told.oldText());
+    try expect(told.flags & Flag.KEVENT_TREE_EXCHANGED != 0);
+    try bed.expectQuiet();
+}
+
 test "tree: there and back by two renames is no exchange" {
     var bed: Bed = undefined;
     try bed.open();
@@ -360,6 +374,43 @@ test "tree: pain 17, a directory that left the tree is silent" {
     try bed.expectQuiet();
     try bed.place.unlink("a/back/f");
     try bed.place.unlink("a/back/late");
+}
+
+test "tree: a directory that comes in place of an empty one is told, and that one as gone" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.place.mkdir("w");
+    try bed.place.mkdir("w/a");
+    try bed.place.mkdir("b");
+    _ = try bed.watch("w", snapshot);
+    try bed.place.rename("b", "w/a");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_REMOVE, "a");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_CREATE, "a");
+    try bed.fill("w/a/f", "x");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_CREATE, "a/f");
+    try bed.expectQuiet();
+    try bed.place.unlink("w/a/f");
+}
+
+test "tree: a file and a directory that exchange names in a tree of few levels are watched as their levels say" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.place.mkdir("d");
+    _ = try bed.addWith("", .{ .size = @sizeOf(abi.TreeParams), .flags = snapshot, .depth = 1, .window_ms = 5, .poll_ms = 10 });
+    _ = try bed.expectNext(Kind.KEVENT_TREE_READY, "");
+    try bed.place.mkdir("g");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_CREATE, "g");
+    try bed.fill("d/f", "x");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_CREATE, "d/f");
+    try bed.exchange("d/f", "g");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_REMOVE, "g");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "g");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_CREATE, "d/f");
+    try bed.fill("d/f/deep", "x");
+    try bed.expectQuiet();
+    try bed.place.unlink("d/f/deep");
 }
 
 test "tree: pain 11, a single file is told of each save once, and comes back" {
