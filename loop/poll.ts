@@ -14,6 +14,7 @@ import type { Loop } from "./loop.ts";
  * ```ts
  * import {
  *   KEVENT_POLL_IN,
+ *   KEVENT_REQ_ALWAYS_QUEUE,
  *   KEVENT_REQ_ONESHOT,
  *   KEVENT_TIMER,
  *   KEVENT_TIMER_FIRED,
@@ -24,7 +25,8 @@ import type { Loop } from "./loop.ts";
  *
  * using loop = new Loop();
  * using other = new Queue({ single: false });
- * other.add(KEVENT_TIMER, 0, 1_000_000, KEVENT_TIMER_FIRED, KEVENT_REQ_ONESHOT, 1, 0);
+ * const flags = KEVENT_REQ_ONESHOT | KEVENT_REQ_ALWAYS_QUEUE;
+ * other.add(KEVENT_TIMER, 0, 1_000_000, KEVENT_TIMER_FIRED, flags, 1, 0);
  * other.apply();
  * const poll = new Poll(loop, other.fd);
  * const event = await new Promise<number>((resolve) => {

@@ -157,10 +157,17 @@ interface Memory {
  *
  * @example A timer that fires once
  * ```ts
- * import { KEVENT_REQ_ONESHOT, KEVENT_TIMER, KEVENT_TIMER_FIRED, Queue } from "../adapters/mod.ts";
+ * import {
+ *   KEVENT_REQ_ALWAYS_QUEUE,
+ *   KEVENT_REQ_ONESHOT,
+ *   KEVENT_TIMER,
+ *   KEVENT_TIMER_FIRED,
+ *   Queue,
+ * } from "../adapters/mod.ts";
  *
  * using queue = new Queue();
- * queue.add(KEVENT_TIMER, 0, 1_000_000, KEVENT_TIMER_FIRED, KEVENT_REQ_ONESHOT, 7, 0);
+ * const flags = KEVENT_REQ_ONESHOT | KEVENT_REQ_ALWAYS_QUEUE;
+ * queue.add(KEVENT_TIMER, 0, 1_000_000, KEVENT_TIMER_FIRED, flags, 7, 0);
  * if (queue.turn(1e9) !== 1) throw new Error("the timer of 1 ms did not fire within 1 s");
  * const at = queue.ring!.consume();
  * if (queue.ring!.words[at + 8] !== 7) throw new Error("user[0] was not carried");
@@ -405,7 +412,8 @@ export class Queue implements Disposable {
   }
 
   /**
-   * Writes a change record: start watching. S2-73.
+   * Writes a change record: start watching. S2-73. An event that has happened already is answered in the
+   * record, in `changes`, and comes not through the ring, unless `reqFlags` has `KEVENT_REQ_ALWAYS_QUEUE`.
    *
    * @param type `KEVENT_SOCKET` ... `KEVENT_USER`.
    * @param id0 Which thing; see the type.
