@@ -63,7 +63,8 @@ describe("loop", () => {
   test("run once waits for one batch, nowait does not wait", () => {
     using loop = new Loop({ attached: false });
     let fired = 0;
-    new Timer(loop).start(() => fired++, 5, 5);
+    // Much longer than what stands between it and the first look.
+    new Timer(loop).start(() => fired++, 250, 250);
     expect(loop.run("nowait")).toBe(true);
     expect(fired).toBe(0);
     while (fired === 0) expect(loop.run("once")).toBe(true);

@@ -4,11 +4,26 @@ import { setTimeout as sleepOnOurs } from "../adapters/timers_promises.ts";
 import { openDescriptors } from "./support/descriptors.ts";
 import { sleep, TestWorker } from "./support/worker.ts";
 
-async function started(whose: string, state: string): Promise<TestWorker> {
+/** A number that a worker counts up. */
+function counted(): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(4));
+}
+
+async function started(whose: string, state: string, beats = counted()): Promise<TestWorker> {
   const worker = new TestWorker("timers-worker");
   expect(await worker.next()).toBe("ready");
-  worker.send([whose, state]);
+  worker.send([whose, state, beats]);
   return worker;
+}
+
+/** Whether, soon, it counts no more. */
+async function standsStill(beats: Int32Array): Promise<boolean> {
+  for (let tries = 0; tries < 40; tries++) {
+    const before = Atomics.load(beats, 0);
+    await sleep(50);
+    if (Atomics.load(beats, 0) === before) return true;
+  }
+  return false;
 }
 
 /** The number of descriptors, when it has stayed the same for a while. */
@@ -32,11 +47,15 @@ describe("in a worker", () => {
 
     for (const state of ["pending", "mid-callback", "immediates", "closing"]) {
       test(`it can be ended: ${state} (${whose})`, async () => {
-        const worker = await started(whose, state);
+        const beats = counted();
+        using worker = await started(whose, state, beats);
         expect(await worker.next()).toBe(state);
+        // Told before any was due.
+        if (state !== "pending") expect(Atomics.load(beats, 0)).toBeGreaterThan(0);
         if (state !== "closing") worker.terminate();
+        // Ours go on meanwhile.
         await sleepOnOurs(10);
-        worker.terminate();
+        expect(await standsStill(beats)).toBe(true);
       });
     }
   }
