@@ -33,7 +33,9 @@ const IDLE = 0;
 const CHAINED = 1 << 12;
 const ALONE = 2 << 12;
 const WAITS_MASK = 3 << 12;
-/** The first bit of flags that is the owner's to use. */
+/** Instead: nobody has the slot. */
+const FREE = 1 << 31;
+/** The first bit of flags that is the owner's to use; the last is 30. */
 export const FLAG_SHIFT = 14;
 const OWNER_MASK = ~(WAITS_MASK | CHAIN_MASK);
 
@@ -51,6 +53,10 @@ const NONE = -Infinity;
 
 /** Entries that mean nothing any more are thrown out when they are so many, and more than half. */
 const STALE_MIN = 64;
+
+/** What fires is kept in arrays of so many: one that grows would be copied again and again. */
+const PAGE_SHIFT = 12;
+const PAGE_MASK = (1 << PAGE_SHIFT) - 1;
 
 const CAPACITY_START = 256;
 /** The memory of timers grows by so much at a time: 256 times this, again and again, makes `SLOTS_MAX`. */
@@ -89,8 +95,8 @@ export class TimerSlab<Item> {
   #capacity = CAPACITY_START;
   readonly #slotsMax: number;
   readonly #firstGeneration: number;
-  /** What fires, by slot. */
-  readonly #items: (Item | undefined)[] = [];
+  /** What fires, by slot, in pages. */
+  readonly #items: (Item | undefined)[][] = [];
   #used = 0;
   // A bit for each slot that is free again, and the word where the last was found. Going on from there
   // gives neighbours to timers that are started one after the other, which is what memory likes.
@@ -153,7 +159,7 @@ export class TimerSlab<Item> {
     const slot = this.#freeCount * SPARE > this.#used ? this.#reuse() : this.#fresh();
     const at = slot * STRIDE;
     this.#words[at + STATE] = flags;
-    this.#items[slot] = item;
+    this.#items[slot >> PAGE_SHIFT]![slot & PAGE_MASK] = item;
     this.#count++;
     return slot;
   }
@@ -177,6 +183,7 @@ export class TimerSlab<Item> {
       this.#grow();
     }
     const slot = this.#used++;
+    if ((slot & PAGE_MASK) === 0) this.#items[slot >> PAGE_SHIFT] = new Array(1 << PAGE_SHIFT);
     this.#words[slot * STRIDE + GENERATION] = this.#firstGeneration;
     return slot;
   }
@@ -200,19 +207,20 @@ export class TimerSlab<Item> {
   /** Gives a slot back: its id names nothing any more. */
   free(slot: number): void {
     const words = this.#words;
-    const bits = this.#freeBits;
-    const bit = 1 << (slot & 31);
-    // Twice would give the place of one timer to two, long after whoever did it has gone.
-    if ((bits[slot >> 5]! & bit) !== 0) throw new Error(`Timer ${slot} was freed already`);
     const at = slot * STRIDE;
-    if ((words[at + STATE]! & WAITS_MASK) !== IDLE) this.unschedule(slot);
-    this.#items[slot] = undefined;
+    const state = words[at + STATE]!;
+    // Twice would give the place of one timer to two, long after whoever did it has gone.
+    if ((state & FREE) !== 0) throw new Error(`Timer ${slot} was freed already`);
+    if ((state & WAITS_MASK) !== IDLE) this.unschedule(slot);
+    words[at + STATE] = FREE;
+    this.#items[slot >> PAGE_SHIFT]![slot & PAGE_MASK] = undefined;
     this.#count--;
     const generation = words[at + GENERATION]! + 1;
     words[at + GENERATION] = generation === OTHERS_GENERATION ? OTHERS_GENERATION_END : generation;
     // A slot that has used up its generations is not used again: an old id must not name a new timer.
     if (generation > GENERATION_MAX) return;
-    bits[slot >> 5] = bits[slot >> 5]! | bit;
+    const bits = this.#freeBits;
+    bits[slot >> 5] = bits[slot >> 5]! | (1 << (slot & 31));
     this.#freeCount++;
   }
 
@@ -224,18 +232,23 @@ export class TimerSlab<Item> {
   /** The slot that an id names; -1 when that timer is gone, or the number never was one. */
   slotOf(id: number): number {
     const slot = id & (SLOTS_MAX - 1);
-    if (slot >= this.#used || this.#items[slot] === undefined) return -1;
+    if (slot >= this.#used || !this.#isOpen(slot)) return -1;
     return this.#words[slot * STRIDE + GENERATION]! * SLOTS_MAX + slot === id ? slot : -1;
   }
 
   /** The first of what fires that a test finds: all are asked. */
   find<Found extends Item>(test: (item: Item) => item is Found): Found | undefined {
-    return this.#items.find((item): item is Found => item !== undefined && test(item));
+    const isFound = (item: Item | undefined): item is Found => item !== undefined && test(item);
+    for (const page of this.#items) {
+      const found = page.find(isFound);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   /** What fires. */
   itemOf(slot: number): Item {
-    return this.#items[slot]!;
+    return this.#items[slot >> PAGE_SHIFT]![slot & PAGE_MASK]!;
   }
 
   /** The bits of the owner. */
@@ -409,8 +422,12 @@ export class TimerSlab<Item> {
   /** Frees all. */
   clear(): void {
     for (let slot = 0; slot < this.#used; slot++) {
-      if (this.#items[slot] !== undefined) this.free(slot);
+      if (this.#isOpen(slot)) this.free(slot);
     }
+  }
+
+  #isOpen(slot: number): boolean {
+    return (this.#words[slot * STRIDE + STATE]! & FREE) === 0;
   }
 
   /** Makes the heap anew, of the entries that still mean something, and where they belong now. */

@@ -220,10 +220,10 @@ export class Timers {
     if (slot < 0) return false;
     const flags = slab.flagsOf(slot);
     if ((flags & NAMED) === 0) return false;
-    const item = slab.itemOf(slot);
+    const item = (flags & PLAIN) === 0 ? slab.itemOf(slot) as TimerItem : undefined;
     if (slab.isScheduled(slot) && (flags & REF) !== 0) this.#refs.release();
     slab.free(slot);
-    if ((flags & PLAIN) === 0) (item as TimerItem).onClear?.();
+    item?.onClear?.();
     return true;
   }
 

@@ -77,6 +77,17 @@ describe("TimerSlab", () => {
     expect(slab.count).toBe(others);
   });
 
+  test("what fires is found by slot and by look, however many there are", () => {
+    const slab = new TimerSlab<string>();
+    const slots = Array.from({ length: 10_000 }, (_, index) => slab.open(`${index}`, 0));
+    expect(slots.every((slot, index) => slab.itemOf(slot) === `${index}`)).toBe(true);
+    for (const slot of slots.slice(0, 5000)) slab.free(slot);
+    const isLate = (item: string): item is string => Number(item) >= 4000;
+    expect(slab.find(isLate)).toBe("5000");
+    slab.clear();
+    expect([slab.find(isLate), slab.count]).toEqual([undefined, 0]);
+  });
+
   test("a slot is freed once", () => {
     const slab = new TimerSlab<string>();
     const slot = slab.open("item", 0);
@@ -108,6 +119,7 @@ describe("TimerSlab", () => {
     expect([Number.isSafeInteger(id), slab.slotOf(id)]).toEqual([true, 9]);
     slab.free(9);
     expect(slab.slotOf(id)).toBe(-1);
+    expect(() => slab.free(9)).toThrow("freed already");
     expect(() => slab.open("one too many", 0)).toThrow("ENOMEM");
   });
 
