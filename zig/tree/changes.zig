@@ -538,8 +538,7 @@ fn nextAt(forest: *const Forest, behind: *const Entry, place: Place, kinds: u32,
 fn isExchange(forest: *Forest, rename: *const Rename, index: u32, back: WayBack) bool {
     if (back != .found) return false;
     const other = forest.nodes.find(rename.to.parent, rename.to.name) orelse return false;
-    // What script has left out was never there for it.
-    if (other == index or isUntold(forest, other)) return false;
+    if (other == index) return false;
     const second = back.found;
     const unlike = (second.first.mask ^ second.to.mask) & Kind.KEVENT_INODE_DIRECTORY != 0;
     return unlike or (isTaken(forest, rename.to, second.to) orelse isTakenNow(forest, rename, second.to, index, other));

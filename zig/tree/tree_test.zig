@@ -629,6 +629,25 @@ test "tree: an answer that is late is for the directory that was asked about, no
     try bed.expectQuiet();
 }
 
+test "tree: directories that exchange names while script is asked about them are both asked about anew" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    _ = try bed.watch("", snapshot | Option.KEVENT_TREE_ASKING);
+    try bed.place.mkdir("a");
+    try bed.place.mkdir("b");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_ASK, "a");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_ASK, "b");
+    try bed.exchange("a", "b");
+    var answers: [2]abi.TreeAnswer = undefined;
+    answers[0] = (try bed.expectNext(Kind.KEVENT_TREE_ASK, "b")).answer(1);
+    answers[1] = (try bed.expectNext(Kind.KEVENT_TREE_ASK, "a")).answer(1);
+    try expectEqual(2, exports.kevent_tree_answer(bed.fd, &answers, 2));
+    _ = try bed.expectNext(Kind.KEVENT_TREE_CREATE, "b");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_CREATE, "a");
+    try bed.expectQuiet();
+}
+
 test "tree: names that are no text, and as long as can be" {
     var bed: Bed = undefined;
     try bed.open();
