@@ -339,7 +339,11 @@ fn refused(forest: *Forest, tree: *Tree, job: Job, err: Error) void {
             forest.scan.broad.push(job) catch end(forest, tree);
             return;
         },
-        else => tellError(forest, job.node, err),
+        else => {
+            // Its parent tells when it may be read again, and what is in it then is compared.
+            forest.unwatch(job.node);
+            tellError(forest, job.node, err);
+        },
     }
     end(forest, tree);
 }

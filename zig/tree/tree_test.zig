@@ -159,6 +159,12 @@ const Bed = struct {
         _ = try sys.write(fd, text);
     }
 
+    fn mode(bed: *Bed, name: []const u8, bits: u32) !void {
+        const path = bed.place.at(name);
+        const here: usize = @bitCast(@as(isize, directories.AT_FDCWD));
+        try expectEqual(0, linux.syscall3(.fchmodat, here, @intFromPtr(&path), bits));
+    }
+
     fn exchange(bed: *Bed, one: []const u8, other: []const u8) !void {
         const from = bed.place.at(one);
         const to = bed.place.at(other);
@@ -556,6 +562,45 @@ test "tree: pain 15, at the limit of watches the rest is polled, and that is tol
     _ = try bed.expectNext(Kind.KEVENT_TREE_CREATE, "a/f");
     var buffer: [512]u8 = undefined;
     try expect(exports.kevent_tree_info(bed.fd, tree, &buffer, buffer.len) > 0);
+}
+
+/// Whom permissions are checked for in this thread; root may read everything.
+fn become(uid: u32) void {
+    if (linux.geteuid() == 0) _ = linux.syscall1(.setfsuid, uid);
+}
+
+const nobody = 65534;
+
+test "tree: a directory that loses its permissions is told, and compared when it has them again" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    defer become(0);
+    try bed.place.mkdir("a");
+    try bed.fill("a/f", "x");
+    try bed.mode("a", 0o755);
+    try bed.mode("", 0o755);
+    become(nobody);
+    _ = try bed.watch("", snapshot);
+    become(0);
+    try bed.fill("a/f", "longer");
+    try bed.mode("a", 0);
+    become(nobody);
+    _ = try bed.expectNext(Kind.KEVENT_TREE_MODIFY, "a/f");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_ATTRIBUTE, "a");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_ERROR, "a");
+    become(0);
+    try bed.mode("a", 0o755);
+    become(nobody);
+    _ = try bed.expectNext(Kind.KEVENT_TREE_ATTRIBUTE, "a");
+    const told = try bed.expectNext(Kind.KEVENT_TREE_MODIFY, "a/f");
+    try expect(told.flags & Flag.KEVENT_TREE_SEEN != 0);
+    try expectEqual(6, told.size);
+    become(0);
+    try bed.place.unlink("a/f");
+    become(nobody);
+    _ = try bed.expectNext(Kind.KEVENT_TREE_REMOVE, "a/f");
+    try bed.expectQuiet();
 }
 
 test "tree: without descriptors or memory a look is put off, not left out" {
