@@ -341,6 +341,26 @@ test "tree: an exchange is one, though both names have gone on since" {
     try bed.expectQuiet();
 }
 
+test "tree: an exchange is one, though what came back went there again" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.fill("f", "x");
+    try bed.fill("g", "x");
+    _ = try bed.watch("", snapshot);
+    try bed.exchange("f", "g");
+    try bed.place.rename("f", "g");
+    try bed.place.unlink("g");
+    try bed.fill("f", "new");
+    const told = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "g");
+    try expect(told.flags & Flag.KEVENT_TREE_EXCHANGED != 0);
+    const second = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "g");
+    try expect(second.flags & Flag.KEVENT_TREE_REPLACED != 0);
+    _ = try bed.expectNext(Kind.KEVENT_TREE_REMOVE, "g");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_CREATE, "f");
+    try bed.expectQuiet();
+}
+
 test "tree: an exchange is one, though the directory has another name since" {
     var bed: Bed = undefined;
     try bed.open();
