@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   symlinkSync,
   unlinkSync,
   writeFileSync,
@@ -263,6 +264,82 @@ describe("who hears what", () => {
     await through.until("create link/file");
     await plain.quiet();
     expect(plain.lines).toEqual([]);
+  });
+});
+
+describe("links on the way to a root", () => {
+  /** As Kubernetes mounts a ConfigMap: `key` leads through `..data`, which is replaced. */
+  function configMap(folder: Folder): { next: (content: string) => void } {
+    let version = 0;
+    const next = (content: string): void => {
+      const old = version++;
+      mkdirSync(folder.at(`..${version}`));
+      folder.file(`..${version}/key`, content);
+      symlinkSync(`..${version}`, folder.at("..data_tmp"));
+      renameSync(folder.at("..data_tmp"), folder.at("..data"));
+      if (old > 0) rmSync(folder.at(`..${old}`), { recursive: true });
+    };
+    next("1");
+    symlinkSync("..data/key", folder.at("key"));
+    return { next };
+  }
+
+  test("a file is watched on when links to it are swapped, and each swap is told once", async () => {
+    using folder = new Folder();
+    const { next } = configMap(folder);
+    using watch = new TreeWatch(folder.at("key"));
+    await watch.ready();
+    for (const content of ["22", "333"]) {
+      watch.forget();
+      next(content);
+      await watch.until("modify");
+      await watch.quiet();
+      expect(watch.lines).toEqual(["modify"]);
+      expect(watch.of("modify")[0]).toMatchObject({
+        replaced: true,
+        stat: { size: content.length },
+      });
+    }
+    watch.forget();
+    writeFileSync(folder.at("key"), "4444");
+    await watch.until("modify");
+    expect(watch.of("modify")[0]!.stat!.size).toBe(4);
+  });
+
+  test("a file whose link goes is gone, and back when the link is", async () => {
+    using folder = new Folder();
+    folder.file("one", "1");
+    symlinkSync("one", folder.at("link"));
+    using watch = new TreeWatch(folder.at("link"));
+    await watch.ready();
+    rmSync(folder.at("link"));
+    await watch.until("remove");
+    folder.file("two", "22");
+    symlinkSync("two", folder.at("link"));
+    await watch.until("create");
+    folder.file("one", "silent");
+    folder.file("two", "333");
+    await watch.until("modify");
+    await watch.quiet();
+    expect(watch.lines).toEqual(["remove", "create", "modify"]);
+  });
+
+  test("a directory whose link is swapped is compared with the other one, and that is watched", async () => {
+    using folder = new Folder();
+    for (const name of ["one", "two"]) mkdirSync(folder.at(name));
+    folder.file("one/old");
+    folder.file("two/new");
+    symlinkSync("one", folder.at("link"));
+    using watch = new TreeWatch(folder.at("link"));
+    await watch.ready();
+    symlinkSync("two", folder.at("spare"));
+    renameSync(folder.at("spare"), folder.at("link"));
+    await watch.until("create new");
+    await watch.until("remove old");
+    folder.file("one/silent");
+    folder.file("two/file");
+    await watch.until("create file");
+    expect(watch.lines.toSorted()).toEqual(["create file", "create new", "remove old"]);
   });
 });
 

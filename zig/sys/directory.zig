@@ -182,8 +182,8 @@ pub fn current(buffer: []u8) Error![]const u8 {
 }
 
 /// What a symbolic link says, or where a descriptor of /proc leads.
-pub fn readLink(path: [*:0]const u8, buffer: []u8) Error![]const u8 {
-    const raw = linux.syscall4(.readlinkat, arg(AT_FDCWD), arg(path), arg(buffer.ptr), arg(buffer.len));
+pub fn readLink(at: Fd, path: [*:0]const u8, buffer: []u8) Error![]const u8 {
+    const raw = linux.syscall4(.readlinkat, arg(at), arg(path), arg(buffer.ptr), arg(buffer.len));
     return buffer[0..try sys.result(.read, raw)];
 }
 

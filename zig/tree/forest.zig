@@ -52,7 +52,9 @@ pub const Tree = struct {
     depth: u32 = 0,
     window_ns: u64 = 0,
     poll_ns: u64 = 0,
-    /// Absolute; of the root, or of the one file.
+    /// Absolute, as it was asked for.
+    given: [:0]u8 = undefined,
+    /// Absolute; of the root, or of the one file, to which no link leads any more.
     path: [:0]u8 = undefined,
     /// Bytes of it that name the directory which is the root.
     base: u32 = 0,

@@ -1,8 +1,9 @@
 //! The way to a root: it may be deleted, moved, replaced, or not there yet.
 //!
 //! A root tells itself when it goes, and each directory above it is asked to tell only when it goes
-//! itself: that is silent as long as all is well, however busy they are. While the root is missing, the last
-//! directory that is there is asked for the name that comes next.
+//! itself: that is silent as long as all is well, however busy they are. Where a link is on the way, the
+//! directory that it lies in is asked for its name, and while the root is missing, the last directory that
+//! is there for the name that comes next.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
@@ -19,6 +20,7 @@ const Tree = forests.Tree;
 const held = @import("held.zig");
 const scan = @import("scan.zig");
 const Place = @import("output.zig").Place;
+const Walk = @import("walk.zig").Walk;
 
 const Option = abi.TreeOption;
 const Kind = abi.Inode;
@@ -32,13 +34,21 @@ const poll_ms_least = 10;
 /// Who is asked on the way to a root.
 pub const Anchors = struct {
     subscribers: [most]u32 = undefined,
+    /// Hash of the name that each is asked for: of a link, or of what is missing; 0: none.
+    names: [most]u32 = undefined,
     count: u32 = 0,
-    /// The name that comes next, where the root is missing: a part of the path.
-    awaited: u32 = 0,
-    awaited_bytes: u32 = 0,
 
-    /// Directories that are deeper have no say.
+    /// What is deeper has no say.
     const most = 64;
+
+    /// Whether somebody is asked for a name. Another one with its hash only costs a look.
+    fn has(anchors: *const Anchors, name: []const u8) bool {
+        return std.mem.findScalar(u32, anchors.names[0..anchors.count], hashOf(name)) != null;
+    }
+
+    fn hashOf(name: []const u8) u32 {
+        return @as(u32, @truncate(std.hash.Wyhash.hash(0, name))) | 1;
+    }
 };
 
 /// What tells an anchor from a node.
@@ -54,7 +64,7 @@ pub fn isAnchor(token: u32) bool {
 pub fn add(forest: *Forest, params: *const abi.TreeParams, path: []const u8) Error!u32 {
     try checkParams(params);
     const tree = try forest.newTree();
-    tree.path = absolute(path) catch |err| {
+    setName(tree, path) catch |err| {
         release(forest, tree);
         return err;
     };
@@ -65,7 +75,7 @@ pub fn add(forest: *Forest, params: *const abi.TreeParams, path: []const u8) Err
     tree.window_ns = if (tree.has(Option.KEVENT_TREE_RAW)) 0 else @as(u64, params.window_ms) * std.time.ns_per_ms;
     tree.poll_ns = @as(u64, @max(params.poll_ms, poll_ms_least)) * std.time.ns_per_ms;
     forest.now_ns = sys.now(.monotonic);
-    settle(forest, tree, true) catch |err| {
+    settle(forest, tree, .initial) catch |err| {
         const waits = tree.has(Option.KEVENT_TREE_WAIT) and (err == error.NOENT or err == error.NOTDIR);
         if (!waits) return err;
     };
@@ -78,6 +88,16 @@ pub fn add(forest: *Forest, params: *const abi.TreeParams, path: []const u8) Err
 
 fn checkParams(params: *const abi.TreeParams) Error!void {
     if (params.size != @sizeOf(abi.TreeParams) or params.flags & ~options_all != 0) return error.INVAL;
+}
+
+fn setName(tree: *Tree, path: []const u8) Error!void {
+    tree.given = try absolute(path);
+    errdefer std.heap.c_allocator.free(tree.given);
+    tree.path = try copyOf(tree.given);
+}
+
+fn copyOf(path: []const u8) Error![:0]u8 {
+    return std.heap.c_allocator.dupeSentinel(u8, path, 0) catch error.NOMEM;
 }
 
 /// Without slashes at its end.
@@ -96,7 +116,7 @@ fn absolute(path: []const u8) Error![:0]u8 {
     const whole = std.mem.trimEnd(u8, buffer[0 .. length + path.len], "/");
     if (whole.len > path_most) return error.NAMETOOLONG;
     const kept = if (whole.len == 0) "/" else whole;
-    return std.heap.c_allocator.dupeSentinel(u8, kept, 0) catch error.NOMEM;
+    return copyOf(kept);
 }
 
 fn release(forest: *Forest, tree: *Tree) void {
@@ -108,21 +128,27 @@ fn release(forest: *Forest, tree: *Tree) void {
 /// It is watched no more; its nodes are whoever calls this one's to take down.
 pub fn dismiss(forest: *Forest, tree: *Tree) void {
     letGo(tree);
+    std.heap.c_allocator.free(tree.given);
     std.heap.c_allocator.free(tree.path);
     release(forest, tree);
 }
 
 // --- what is there ---------------------------------------------------------------------------
 
+/// How a root came: it was there at the start, it came later, or links lead to another one.
+const Coming = enum { initial, later, swapped };
+
 /// Watch what is there now.
-fn settle(forest: *Forest, tree: *Tree, initial: bool) Error!void {
-    const fd = try directories.openPath(directories.AT_FDCWD, tree.path, true);
+fn settle(forest: *Forest, tree: *Tree, coming: Coming) Error!void {
+    const fd = try directories.openPath(directories.AT_FDCWD, tree.given, true);
     defer sys.close(fd);
     const stat = try directories.statFd(fd);
     tree.alone = stat.kind != .directory;
-    if (tree.alone) return settleFile(forest, tree, fd, stat, initial);
+    if (tree.alone) return settleFile(forest, tree, fd, stat, coming);
+    try setPath(tree, tree.given);
     tree.base = @intCast(tree.path.len);
     try settleDirectory(forest, tree, fd, stat);
+    const initial = coming == .initial;
     if (!initial) forest.tellNode(.{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_CREATE, .inode = stat.inode }, tree.root);
     scan.first(forest, tree.root, initial);
 }
@@ -139,8 +165,9 @@ fn settleDirectory(forest: *Forest, tree: *Tree, fd: sys.Fd, stat: directories.S
 }
 
 /// A single file is watched through its directory: whoever saves it puts another one in its place.
-fn settleFile(forest: *Forest, tree: *Tree, fd: sys.Fd, stat: directories.Stat, initial: bool) Error!void {
-    try resolve(tree, fd);
+fn settleFile(forest: *Forest, tree: *Tree, fd: sys.Fd, stat: directories.Stat, coming: Coming) Error!void {
+    var buffer: [path_most + 1]u8 = undefined;
+    try setPath(tree, try realPath(fd, &buffer));
     tree.base = @intCast(std.mem.findScalarLast(u8, tree.path, '/').?);
     const parent = try openBase(tree);
     defer sys.close(parent);
@@ -149,8 +176,13 @@ fn settleFile(forest: *Forest, tree: *Tree, fd: sys.Fd, stat: directories.Stat, 
     errdefer forest.fellNow(root, null);
     const file = try forest.nodes.insert(forest.slotOf(tree), root, tree.fileName(), stat.kind);
     held.remember(forest.nodes.at(file), stat);
-    if (initial and !tree.has(Option.KEVENT_TREE_TELL_INITIAL)) return;
-    tellFile(forest, file, abi.Tree.KEVENT_TREE_CREATE, if (initial) abi.TreeFlag.KEVENT_TREE_INITIAL else 0, stat);
+    switch (coming) {
+        .initial => if (tree.has(Option.KEVENT_TREE_TELL_INITIAL)) {
+            tellFile(forest, file, abi.Tree.KEVENT_TREE_CREATE, abi.TreeFlag.KEVENT_TREE_INITIAL, stat);
+        },
+        .later => tellFile(forest, file, abi.Tree.KEVENT_TREE_CREATE, 0, stat),
+        .swapped => tellFile(forest, file, abi.Tree.KEVENT_TREE_MODIFY, abi.TreeFlag.KEVENT_TREE_REPLACED, stat),
+    }
 }
 
 fn tellFile(forest: *Forest, index: u32, kind: u32, flags: u32, stat: directories.Stat) void {
@@ -164,13 +196,15 @@ fn tellFile(forest: *Forest, index: u32, kind: u32, flags: u32, stat: directorie
     }, index);
 }
 
-/// Where links lead to.
-fn resolve(tree: *Tree, fd: sys.Fd) Error!void {
+/// Where links have led to.
+fn realPath(fd: sys.Fd, buffer: []u8) Error![]const u8 {
     var link: directories.FdPath = undefined;
-    var buffer: [path_most + 1]u8 = undefined;
-    const real = try directories.readLink(directories.pathOfFd(&link, fd), &buffer);
-    if (real.len == 0 or real[0] != '/') return;
-    const copy = std.heap.c_allocator.dupeSentinel(u8, real, 0) catch return error.NOMEM;
+    const real = try directories.readLink(directories.AT_FDCWD, directories.pathOfFd(&link, fd), buffer);
+    return if (real.len > 0 and real[0] == '/') real else error.NOENT;
+}
+
+fn setPath(tree: *Tree, path: []const u8) Error!void {
+    const copy = try copyOf(path);
     std.heap.c_allocator.free(tree.path);
     tree.path = copy;
 }
@@ -194,10 +228,8 @@ pub fn stirred(forest: *Forest, entry: *const Entry) void {
     if (slot >= forest.trees_used) return;
     const tree = &forest.trees.items[slot];
     if (!tree.live or tree.generation != entry.generation) return;
-    const anchors = &tree.anchors;
-    const name = entry.name();
-    if (name.len > 0 and !std.mem.eql(u8, name, tree.path[anchors.awaited..][0..anchors.awaited_bytes])) return;
-    check(forest, tree);
+    const part = entry.name();
+    if (part.len == 0 or tree.anchors.has(part)) check(forest, tree);
 }
 
 /// See whether the root is there, and is what it was.
@@ -205,7 +237,9 @@ pub fn check(forest: *Forest, tree: *Tree) void {
     if (!tree.live) return;
     if (tree.root == none) {
         // If it is gone again, or may not be read, what comes next is awaited.
-        settle(forest, tree, false) catch {};
+        settle(forest, tree, .later) catch {};
+    } else if (tree.alone and leadsElsewhere(tree)) {
+        swap(forest, tree);
     } else if (!isThere(tree)) {
         gone(forest, tree);
     } else if (isAnother(forest, tree)) {
@@ -232,6 +266,31 @@ fn isAnother(forest: *const Forest, tree: *const Tree) bool {
     const node = forest.nodes.at(tree.root);
     const unheard = node.of.directory.subscriber == none and !tree.polled and !node.flags.deaf;
     return stat.inode != node.inode or unheard;
+}
+
+/// Whether links lead to another file now, or a link that has led to one is gone.
+fn leadsElsewhere(tree: *const Tree) bool {
+    const fd = directories.openPath(directories.AT_FDCWD, tree.given, true) catch {
+        // A file that is gone itself may be saved anew.
+        _ = directories.stat(directories.AT_FDCWD, tree.path, false) catch return false;
+        return true;
+    };
+    defer sys.close(fd);
+    var buffer: [path_most + 1]u8 = undefined;
+    const real = realPath(fd, &buffer) catch return false;
+    return !std.mem.eql(u8, real, tree.path);
+}
+
+fn swap(forest: *Forest, tree: *Tree) void {
+    const stat = directories.stat(directories.AT_FDCWD, tree.given, true) catch return gone(forest, tree);
+    if (stat.kind == .directory) return gone(forest, tree);
+    held.flushAll(forest);
+    const coming: Coming = if (forest.nodes.find(tree.root, tree.fileName()) == null) .later else .swapped;
+    forest.fellNow(tree.root, null);
+    settle(forest, tree, coming) catch {
+        forest.tell(tree, .{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_REMOVE }, .{ .parent = none, .name = "" });
+        tree.compare_at = forest.now_ns;
+    };
 }
 
 fn hearAgain(forest: *Forest, tree: *Tree) void {
@@ -280,54 +339,47 @@ fn letGo(tree: *Tree) void {
     tree.anchors = .{};
 }
 
-/// Ask the directories above a root. Where one cannot be asked, nobody tells of it.
+/// Ask who is on the way to a root. Where one cannot be asked, nobody tells of it.
 fn anchor(forest: *Forest, tree: *Tree) void {
     letGo(tree);
     if (tree.polled and tree.root != none) return;
-    const whole = if (tree.root != none) tree.base else @as(u32, @intCast(tree.path.len));
-    var end: u32 = 1;
-    // From the top down, so that what comes while we ask is seen by the next one.
-    while (end < whole) : (end = nextEnd(tree.path, end)) {
-        const last = tree.root == none and !reaches(tree, nextEnd(tree.path, end));
-        if (!ask(forest, tree, end, last)) return;
-        if (last) return awaitNext(forest, tree, end);
+    var walk: Walk = undefined;
+    walk.begin(tree.given) catch return;
+    defer walk.end();
+    while (walk.next() catch null) |part| if (!pass(forest, tree, &walk, part)) return;
+}
+
+const self_kinds = Kind.KEVENT_INODE_REMOVE_SELF | Kind.KEVENT_INODE_MOVE_SELF;
+const coming_kinds = self_kinds | Kind.KEVENT_INODE_CREATE | Kind.KEVENT_INODE_MOVED_TO;
+const link_kinds = coming_kinds | Kind.KEVENT_INODE_REMOVE | Kind.KEVENT_INODE_MOVED_FROM;
+
+/// A part of the way. False: it ends here.
+fn pass(forest: *Forest, tree: *Tree, walk: *Walk, part: [:0]const u8) bool {
+    const fd = directories.openPath(walk.at, part, false) catch {
+        _ = ask(forest, tree, walk.at, coming_kinds, part);
+        // It may have come before it was asked for.
+        _ = directories.stat(walk.at, part, false) catch return false;
+        tree.compare_at = forest.now_ns;
+        return false;
+    };
+    const stat = directories.statFd(fd) catch null;
+    if (stat != null and stat.?.kind == .directory) {
+        walk.enter(fd);
+        // The root tells itself.
+        return walk.isOver() or ask(forest, tree, fd, self_kinds, "");
     }
-}
-
-/// Where the next part of a path ends.
-fn nextEnd(path: []const u8, from: u32) u32 {
-    const start = from + @as(u32, if (from < path.len and path[from] == '/') 1 else 0);
-    const at = std.mem.findScalarPos(u8, path, start, '/') orelse path.len;
-    return @intCast(at);
-}
-
-fn reaches(tree: *const Tree, end: u32) bool {
-    var buffer: [path_most + 1]u8 = undefined;
-    _ = directories.stat(directories.AT_FDCWD, prefix(&buffer, tree.path, end), true) catch return false;
+    sys.close(fd);
+    if (stat == null or stat.?.kind != .symlink or !ask(forest, tree, walk.at, link_kinds, part)) return false;
+    walk.follow(part) catch return false;
     return true;
 }
 
-fn ask(forest: *Forest, tree: *Tree, end: u32, last: bool) bool {
+fn ask(forest: *Forest, tree: *Tree, fd: sys.Fd, kinds: u32, part: []const u8) bool {
     const anchors = &tree.anchors;
     if (anchors.count == anchors.subscribers.len) return false;
-    // Nobody moves or deletes the top.
-    if (end == 1 and !last) return true;
-    var mask: u32 = Kind.KEVENT_INODE_REMOVE_SELF | Kind.KEVENT_INODE_MOVE_SELF;
-    if (last) mask |= Kind.KEVENT_INODE_CREATE | Kind.KEVENT_INODE_MOVED_TO;
-    var buffer: [path_most + 1]u8 = undefined;
-    const fd = directories.openPath(directories.AT_FDCWD, prefix(&buffer, tree.path, end), true) catch return false;
-    defer sys.close(fd);
     const token = anchor_bit | forest.slotOf(tree);
-    anchors.subscribers[anchors.count] = hub.subscribeFd(&forest.inbox, fd, mask, token, tree.generation) catch return true;
+    anchors.subscribers[anchors.count] = hub.subscribeFd(&forest.inbox, fd, kinds, token, tree.generation) catch return true;
+    anchors.names[anchors.count] = if (part.len > 0) Anchors.hashOf(part) else 0;
     anchors.count += 1;
     return true;
-}
-
-/// It may have come before it was asked for.
-fn awaitNext(forest: *Forest, tree: *Tree, end: u32) void {
-    const following = nextEnd(tree.path, end);
-    const start = end + @as(u32, if (tree.path[end] == '/') 1 else 0);
-    tree.anchors.awaited = start;
-    tree.anchors.awaited_bytes = following - start;
-    if (reaches(tree, following)) tree.compare_at = forest.now_ns;
 }
