@@ -130,10 +130,10 @@ fn kindOf(flags: anytype) u32 {
     return abi.Tree.KEVENT_TREE_ATTRIBUTE;
 }
 
-/// Look at what has the name of a node, and remember it. Null: nothing has.
+/// Look at what has the name of a node, and remember it. Null: nothing has, or what it cannot be.
 pub fn see(forest: *Forest, index: u32) ?Stat {
     const node = forest.nodes.at(index);
-    const stat = forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch {
+    const stat = lookLike(forest, index) orelse {
         if (node.isDirectory()) return null;
         // Perhaps something above it was renamed, and the event is on its way.
         node.inode = 0;
@@ -143,6 +143,11 @@ pub fn see(forest: *Forest, index: u32) ?Stat {
     remember(node, stat);
     looked(forest, index);
     return stat;
+}
+
+fn lookLike(forest: *Forest, index: u32) ?Stat {
+    const stat = forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch return null;
+    return if (forest.nodes.at(index).isDirectory() == (stat.kind == .directory)) stat else null;
 }
 
 /// It is looked at when all events were taken, and told of if it is not what is known.

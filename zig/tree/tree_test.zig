@@ -288,6 +288,25 @@ test "tree: two files that are exchanged are one event, though nobody remembers 
     try bed.expectQuiet();
 }
 
+test "tree: a directory that has the path of a file for a moment is not taken for it" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    for ([_][]const u8{ "a", "b", "b/x" }) |name| try bed.place.mkdir(name);
+    try bed.fill("a/x", "x");
+    _ = try bed.watch("", snapshot);
+    try bed.mode("a/x", 0o640);
+    try bed.exchange("a", "b");
+    const early = try bed.expectNext(Kind.KEVENT_TREE_ATTRIBUTE, "a/x");
+    try expectEqual(0, early.flags & Flag.KEVENT_TREE_SEEN);
+    _ = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "b");
+    const told = try bed.expectNext(Kind.KEVENT_TREE_MODIFY, "b/x");
+    try expectEqual(1, told.size);
+    try bed.expectQuiet();
+    try bed.place.unlink("b/x");
+    try bed.place.rmdir("a/x");
+}
+
 test "tree: there and back by two renames is no exchange" {
     var bed: Bed = undefined;
     try bed.open();
