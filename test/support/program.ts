@@ -23,6 +23,8 @@ export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** After so long it is killed. Default 10,000. */
   readonly limitMs?: number;
+  /** So long after its first output it is killed, if it lives then. Default: only after `limitMs`. */
+  readonly livesMs?: number;
   /** A program and arguments that start the rest of the command. Default: none. */
   readonly through?: readonly string[];
 }
@@ -37,7 +39,7 @@ export function runFixture(
   args: readonly string[] = [],
   options: ProgramOptions = {},
 ): Promise<Ended> {
-  const { allow = ["-A"], flags = [], env = {}, limitMs = 10_000, through = [] } = options;
+  const { allow = ["-A"], flags = [], env = {}, limitMs = 10_000, livesMs, through = [] } = options;
   const file = fixturePath(name);
   const before = isDeno ? ["run", "--no-prompt", ...allow, ...flags] : flags;
   const [program, ...command] = [...through, process.execPath, ...before, file, ...args];
@@ -50,10 +52,14 @@ export function runFixture(
   let errors = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => output += text);
   child.stderr.setEncoding("utf8").on("data", (text: string) => errors += text);
-  const limit = setTimeout(() => child.kill("SIGKILL"), limitMs);
+  const kill = () => void child.kill("SIGKILL");
+  const limits = [setTimeout(kill, limitMs)];
+  if (livesMs !== undefined) {
+    child.stdout.once("data", () => limits.push(setTimeout(kill, livesMs)));
+  }
   return new Promise((resolve) => {
     child.on("close", (code, signal) => {
-      clearTimeout(limit);
+      for (const limit of limits) clearTimeout(limit);
       resolve({ code, signal, output, errors, ms: performance.now() - start });
     });
   });
