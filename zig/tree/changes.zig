@@ -563,12 +563,11 @@ fn isTakenNow(forest: *Forest, rename: *const Rename, behind: *const Entry, inde
     const mine = forest.nodes.at(index).inode;
     const its = forest.nodes.at(other).inode;
     const known = mine != 0 and its != 0 and mine != its;
-    const old_stays = nextAt(forest, behind, rename.from, decisive, ahead_most) == null;
-    const new_stays = nextAt(forest, behind, rename.to, decisive, ahead_most) == null;
+    const stays = nextAt(forest, behind, rename.to, decisive, ahead_most) == null;
     // Where neither is there something above them was renamed. There and back is what fewer programs do.
-    const renamed_back = if (new_stays) new == 0 and old != 0 and !(known and old == its) else known and old_stays and old == mine;
-    const fits = old == if (renamed_back) mine else its;
-    const certain = known and fits and if (new_stays) renamed_back or new == mine else old_stays;
+    const renamed_back = stays and new == 0 and old != 0 and !(known and old == its);
+    const fits = if (renamed_back) old == mine else old == its and new == mine;
+    const certain = known and stays and fits;
     if (!certain) {
         scan.againShallow(forest, rename.from.parent);
         scan.againShallow(forest, rename.to.parent);

@@ -360,6 +360,26 @@ test "tree: an exchange is one, though both names have gone on since" {
     try bed.expectQuiet();
 }
 
+test "tree: an exchange is one, though what went was looked at as the other, and is replaced since" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.fill("f", "x");
+    try bed.fill("g", "x");
+    _ = try bed.watch("", snapshot);
+    try bed.fill("f", "xx");
+    try bed.fill("g", "xx");
+    try bed.exchange("f", "g");
+    try bed.place.create("g~");
+    try bed.place.rename("g~", "g");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_MODIFY, "f");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_MODIFY, "g");
+    const told = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "g");
+    try expect(told.flags & Flag.KEVENT_TREE_EXCHANGED != 0);
+    _ = try bed.expectNext(Kind.KEVENT_TREE_CREATE, "g~");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "g");
+}
+
 test "tree: an exchange is one, though what came back went there again" {
     var bed: Bed = undefined;
     try bed.open();
