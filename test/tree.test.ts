@@ -267,6 +267,37 @@ describe("who hears what", () => {
   });
 });
 
+describe("names of one file", () => {
+  test("pain 19 a link to a file changes with it, and with where it leads, when links are gone through", async () => {
+    using folder = new Folder();
+    mkdirSync(folder.at("tree"));
+    for (const name of ["one", "two"]) folder.file(name, "1");
+    symlinkSync("../one", folder.at("tree/link"));
+    using plain = new TreeWatch(folder.at("tree"));
+    using through = new TreeWatch(folder.at("tree"), { followSymlinks: true, pollMs: 20 });
+    await plain.ready();
+    await through.ready();
+    folder.file("one", "22");
+    await through.until("modify link");
+    expect(through.of("modify")[0]).toMatchObject({ symlink: true, stat: { size: 2 } });
+    through.forget();
+    // As those do who install things.
+    folder.file("spare", "333");
+    renameSync(folder.at("spare"), folder.at("one"));
+    await through.until("modify link");
+    expect(plain.lines).toEqual([]);
+    through.forget();
+    rmSync(folder.at("tree/link"));
+    await through.until("remove link");
+    symlinkSync("../two", folder.at("tree/link"));
+    await through.until("create link");
+    folder.file("two", "55555");
+    await through.until("modify link");
+    await through.quiet();
+    expect(through.lines).toEqual(["remove link", "create link", "modify link"]);
+  });
+});
+
 describe("links on the way to a root", () => {
   /** As Kubernetes mounts a ConfigMap: `key` leads through `..data`, which is replaced. */
   function configMap(folder: Folder): { next: (content: string) => void } {

@@ -192,7 +192,9 @@ fn isDirectory(forest: *Forest, parent: u32, name: []const u8, mask: u32) bool {
     const goes = mask & (Kind.KEVENT_INODE_MOVED_FROM | Kind.KEVENT_INODE_REMOVE) != 0;
     if (goes) return if (forest.nodes.find(parent, name)) |known| forest.nodes.at(known).isDirectory() else false;
     const comes = mask & (Kind.KEVENT_INODE_MOVED_TO | Kind.KEVENT_INODE_CREATE) != 0;
-    return comes and scan.leadsToDirectory(forest, tree, .{ .parent = parent, .name = name });
+    if (!comes) return false;
+    const stat = forest.look(tree, .{ .parent = parent, .name = name }) catch return false;
+    return stat.kind == .directory;
 }
 
 // --- a name comes ----------------------------------------------------------------------------

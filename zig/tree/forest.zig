@@ -307,11 +307,12 @@ pub const Forest = struct {
 
     // --- the system's view ---------------------------------------------------------------------
 
-    /// lstat(2) of a name; stat(2) of the root.
-    pub fn look(forest: *Forest, tree: *const Tree, place: Place) Error!directories.Stat {
+    /// lstat(2) of a name; stat(2) of the root, and where links are gone through.
+    pub fn look(forest: *Forest, tree: *Tree, place: Place) Error!directories.Stat {
         const way = try forest.wayTo(tree, place);
         defer way.leave();
-        return directories.stat(way.at, way.path, place.parent == none);
+        const stat = try directories.stat(way.at, way.path, place.parent == none);
+        return if (stat.kind == .symlink) scan.behind(forest, tree, place.parent, way.at, way.path, stat) else stat;
     }
 
     /// How a system call gets to a name: relative to a descriptor when the whole is too long for one.

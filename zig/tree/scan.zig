@@ -152,14 +152,17 @@ pub fn compare(forest: *Forest, tree: *Tree) void {
     if (all) {
         if (tree.looks == 0) again(forest, tree.root);
     } else {
-        for (0..forest.nodes.pool.used) |index| {
-            const node = forest.nodes.at(@intCast(index));
-            if (node.flags.live and node.flags.deaf and forest.treeAt(@intCast(index)) == tree) {
-                plan(forest, @intCast(index), .{ .compares = true, .shallow = true });
-            }
-        }
+        for (0..forest.nodes.pool.used) |index| poll(forest, tree, @intCast(index));
         if (tree.looks == 0) finished(forest, tree);
     }
+}
+
+/// Look at a node if nobody tells of it.
+fn poll(forest: *Forest, tree: *Tree, index: u32) void {
+    const flags = forest.nodes.at(index).flags;
+    if (!flags.live or forest.treeAt(index) != tree) return;
+    if (flags.deaf) plan(forest, index, .{ .compares = true, .shallow = true });
+    if (flags.kind == .symlink and tree.has(abi.TreeOption.KEVENT_TREE_FOLLOW)) held.doubt(forest, index);
 }
 
 /// A directory came.
@@ -465,7 +468,7 @@ fn met(forest: *Forest, tree: *Tree, job: Job, entry: directories.Entry) bool {
     };
     const node = forest.nodes.at(known);
     if (!job.how.compares) return true;
-    const stat = lookAt(forest, tree, entry) orelse return true;
+    const stat = lookAt(forest, tree, job.node, entry) orelse return true;
     if (node.isDirectory() != (stat.kind == .directory)) {
         forest.fell(known, marks(job.how));
         return false;
@@ -499,46 +502,40 @@ pub fn compareNode(forest: *Forest, index: u32, stat: directories.Stat, flags: u
     forest.tellNode(saying, index);
 }
 
-fn lookAt(forest: *const Forest, tree: *const Tree, entry: directories.Entry) ?directories.Stat {
+fn lookAt(forest: *Forest, tree: *Tree, parent: u32, entry: directories.Entry) ?directories.Stat {
     const stat = directories.stat(forest.scan.fd, entry.name, false) catch return null;
-    if (stat.kind == .symlink and tree.has(abi.TreeOption.KEVENT_TREE_FOLLOW)) {
-        const behind = directories.stat(forest.scan.fd, entry.name, true) catch return stat;
-        if (behind.kind == .directory) return behind;
-    }
-    return stat;
+    return if (stat.kind == .symlink) behind(forest, tree, parent, forest.scan.fd, entry.name, stat) else stat;
+}
+
+/// What counts of a link: where links are gone through, one to a directory is that, unless it lies in it, and one to a
+/// file changes with it, of which the kernel does not tell.
+pub fn behind(forest: *const Forest, tree: *Tree, parent: u32, at: sys.Fd, path: [*:0]const u8, link: directories.Stat) directories.Stat {
+    if (!tree.has(abi.TreeOption.KEVENT_TREE_FOLLOW)) return link;
+    const target = directories.stat(at, path, true) catch null;
+    const directory = target != null and target.?.kind == .directory;
+    if (directory and !isLoop(forest, parent, target.?.inode)) return target.?;
+    if (tree.poll_at == forests.never) tree.poll_at = forest.now_ns + tree.poll_ns;
+    if (directory or target == null) return link;
+    var seen = target.?;
+    seen.kind = .symlink;
+    return seen;
+}
+
+/// A link to a directory that it lies in.
+fn isLoop(forest: *const Forest, parent: u32, inode: u64) bool {
+    var index = parent;
+    while (index != none) : (index = forest.nodes.at(index).parent) if (forest.nodes.at(index).inode == inode) return true;
+    return false;
 }
 
 fn metNew(forest: *Forest, tree: *Tree, job: Job, entry: directories.Entry) void {
     const looks = tree.remembersFiles() or !job.how.initial or entry.kind == null or
         entry.kind == .symlink and tree.has(abi.TreeOption.KEVENT_TREE_FOLLOW);
     // What is gone again by now has its own events.
-    const stat = if (looks) lookAt(forest, tree, entry) orelse return else null;
+    const stat = if (looks) lookAt(forest, tree, job.node, entry) orelse return else null;
     const kind = if (stat) |seen| seen.kind else entry.kind.?;
-    if (kind == .directory) {
-        const inode = if (stat) |seen| seen.inode else entry.inode;
-        if (stat != null and isLoop(forest, job.node, entry, inode)) return metFile(forest, tree, job, entry, stat, .symlink);
-        return meet(forest, job.node, entry.name, job.how, inode);
-    }
-    metFile(forest, tree, job, entry, stat, kind);
-}
-
-/// Whether a name is a link that is to be gone through.
-pub fn leadsToDirectory(forest: *Forest, tree: *const Tree, place: output.Place) bool {
-    const way = forest.wayTo(tree, place) catch return false;
-    defer way.leave();
-    const stat = directories.stat(way.at, way.path, true) catch return false;
-    if (stat.kind != .directory) return false;
-    var index = place.parent;
-    while (index != none) : (index = forest.nodes.at(index).parent) if (forest.nodes.at(index).inode == stat.inode) return false;
-    return true;
-}
-
-/// A link to a directory that it lies in.
-fn isLoop(forest: *const Forest, parent: u32, entry: directories.Entry, inode: u64) bool {
-    if (entry.kind != null and entry.kind != .symlink) return false;
-    var index = parent;
-    while (index != none) : (index = forest.nodes.at(index).parent) if (forest.nodes.at(index).inode == inode) return true;
-    return false;
+    if (kind != .directory) return metFile(forest, tree, job, entry, stat, kind);
+    meet(forest, job.node, entry.name, job.how, if (stat) |seen| seen.inode else entry.inode);
 }
 
 fn metFile(forest: *Forest, tree: *Tree, job: Job, entry: directories.Entry, stat: ?directories.Stat, kind: directories.Kind) void {
