@@ -75,7 +75,10 @@ export interface TreeOptions {
   readonly initial?: boolean;
   /** What is left out, directories with all that is in them. Default: nothing. */
   readonly ignore?: Ignore | readonly Ignore[];
-  /** Whether symbolic links are gone through. Default `false`. */
+  /**
+   * Whether symbolic links are gone through: what is in directories is watched, and files are looked at every
+   * `pollMs`. Default `false`.
+   */
   readonly followSymlinks?: boolean;
   /** Milliseconds for which changes of a file are held for others to join them. Default 10. */
   readonly coalesceMs?: number;

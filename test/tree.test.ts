@@ -2,6 +2,7 @@
 import {
   appendFileSync,
   chmodSync,
+  linkSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -268,6 +269,21 @@ describe("who hears what", () => {
 });
 
 describe("names of one file", () => {
+  test("pain 19 what is written by one of its hard links is told of the others too", async () => {
+    using folder = new Folder();
+    mkdirSync(folder.at("a"));
+    folder.file("a/one", "1");
+    using watch = new TreeWatch(folder.path);
+    await watch.ready();
+    linkSync(folder.at("a/one"), folder.at("two"));
+    await watch.until("create two");
+    folder.file("two", "22");
+    await watch.until("modify a/one");
+    await watch.quiet();
+    expect(watch.lines).toEqual(["create two", "modify two", "modify a/one"]);
+    expect(watch.of("modify").map(({ stat }) => stat!.size)).toEqual([2, 2]);
+  });
+
   test("pain 19 a link to a file changes with it, and with where it leads, when links are gone through", async () => {
     using folder = new Folder();
     mkdirSync(folder.at("tree"));

@@ -22,6 +22,8 @@ import { libc, text } from "./libc.ts";
 /** What several names of one file have in common. */
 interface Inode {
   linked: boolean;
+  /** Whether it was written by a name that is not in the tree. */
+  aside: boolean;
 }
 
 /** A name on the disk, as we know it without looking. */
@@ -46,7 +48,7 @@ export interface ActorOptions {
   readonly seed: number;
   /** Where the directory is; beside it lies one that nobody watches. */
   readonly folder: string;
-  /** Whether files get several names; what is written by one of them is told by that one only. */
+  /** Whether files get several names. */
   readonly links: boolean;
 }
 
@@ -116,11 +118,11 @@ export class TreeActor implements Disposable {
     for (const { fd } of this.#open.splice(0)) closeSync(fd);
   }
 
-  /** Paths in the tree, from its root, of files that have or had several names. */
+  /** Paths in the tree, from its root, of files that were written by names that nobody watches. */
   linked(): string[] {
     const start = pathOf(this.#root).length + 1;
     return listed(this.#root)
-      .filter(({ inode }) => inode?.linked)
+      .filter(({ inode }) => inode?.linked && inode.aside)
       .map((node) => pathOf(node).slice(start));
   }
 
@@ -238,6 +240,12 @@ export class TreeActor implements Disposable {
     return rootOf(node) === this.#root;
   }
 
+  /** By a name that the file has no more, or has elsewhere, nothing is told. */
+  #wrote({ name, parent, inode }: Node): void {
+    const known = parent!.children!.get(name)?.inode === inode;
+    if (!known || !this.#seen(parent!)) inode!.aside = true;
+  }
+
   #came(node: Node): void {
     if (!this.#seen(node)) return;
     this.counts.create++;
@@ -253,10 +261,12 @@ export class TreeActor implements Disposable {
   #write(folder: Node, name: string, size: number): Node | undefined {
     const known = folder.children!.get(name);
     if (known !== undefined && known.inode === undefined) return undefined;
-    const node = known ?? { name, parent: folder, children: undefined, inode: { linked: false } };
+    const node = known ??
+      { name, parent: folder, children: undefined, inode: { linked: false, aside: false } };
     this.#note(`write ${size} ${pathOf(node)}`);
     writeFileSync(pathOf(node), "x".repeat(size));
     folder.children!.set(name, node);
+    this.#wrote(node);
     if (known === undefined) this.#came(node);
     return node;
   }
@@ -332,6 +342,7 @@ export class TreeActor implements Disposable {
   #handles(): void {
     const open = this.#one(this.#open);
     const path = open && pathOf(open.node);
+    if (open) this.#wrote(open.node);
     switch (this.#random(open ? 5 : 1)) {
       case 0:
         return this.#openSome();

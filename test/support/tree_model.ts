@@ -119,16 +119,16 @@ export class TreeModel {
   /**
    * What the events did not tell, or told wrongly.
    *
-   * @param linked Files with several names, whose content may have changed by another one.
+   * @param linked Files that were written by names that nobody watches.
    */
   difference(linked: readonly string[] = []): string[] {
     const real = this.#walk();
-    const severalNames = new Set(linked);
+    const aside = new Set(linked);
     const looked = this.#options.polled || this.counts.overflow > 0;
     const keysOf = (path: string, { directory }: Entry): readonly Key[] => {
       if (directory) return looked || this.reconciled > 0 ? [] : ["inode"];
       if (!this.#options.snapshot) return [];
-      return severalNames.has(path) ? ["inode"] : ["inode", "size", "mtimeNs"];
+      return aside.has(path) ? ["inode"] : ["inode", "size", "mtimeNs"];
     };
     const wrong = [...this.#entries.keys()]
       .filter((path) => !real.has(path))

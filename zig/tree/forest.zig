@@ -23,6 +23,7 @@ const Place = output.Place;
 const changes = @import("changes.zig");
 const scan = @import("scan.zig");
 const held = @import("held.zig");
+const links = @import("links.zig");
 const roots = @import("root.zig");
 const Pace = @import("pace.zig").Pace;
 
@@ -111,6 +112,7 @@ pub const Forest = struct {
     trees_live: u32 = 0,
     held: held.Held,
     scan: scan.Scanner,
+    links: links.Links = .{},
     /// A part of a tree that is taken down.
     felling: ?Felling = null,
     /// The first half of a rename whose other half has not come.
@@ -198,6 +200,7 @@ pub const Forest = struct {
         forest.trees.deinit();
         forest.held.deinit();
         forest.scan.deinit();
+        forest.links.deinit();
     }
 
     // --- trees ---------------------------------------------------------------------------------
@@ -512,6 +515,7 @@ pub const Forest = struct {
         // Nothing is on its way that could say where it went.
         if (scan.resumePostponed(forest, true)) return true;
         if (held.settle(forest)) return true;
+        if (links.search(forest)) return true;
         if (forest.fellDying()) return true;
         if (scan.beginBroad(forest)) return true;
         return forest.startDue();
@@ -554,7 +558,7 @@ pub const Forest = struct {
         forest.inbox.takeOver();
         if (forest.inbox.peek() != null) return 1;
         // What is held back can as well wait for the next beat.
-        var at = forest.pace.next() orelse held.due(forest);
+        var at = @min(forest.links.due(), forest.pace.next() orelse held.due(forest));
         for (forest.trees.items[0..forest.trees_used]) |*tree| {
             if (tree.live and tree.looks == 0) at = @min(at, @min(tree.compare_at, tree.poll_at));
         }

@@ -9,6 +9,7 @@ const none = pools.none;
 const Stat = @import("../sys/directory.zig").Stat;
 const forests = @import("forest.zig");
 const Forest = forests.Forest;
+const links = @import("links.zig");
 const output = @import("output.zig");
 const scan = @import("scan.zig");
 
@@ -118,7 +119,11 @@ pub fn flush(forest: *Forest, index: u32, closed: bool) void {
     var saying: output.Saying = .{ .tree = 0, .kind = kindOf(flags) };
     if (flags.replaced) saying.flags |= abi.TreeFlag.KEVENT_TREE_REPLACED;
     if (closed) saying.flags |= abi.TreeFlag.KEVENT_TREE_CLOSED;
-    if (see(forest, index)) |stat| saying.see(stat);
+    if (see(forest, index)) |stat| {
+        saying.see(stat);
+        const tree = forest.treeAt(index);
+        if (flags.modified and stat.links > 1 and tree.remembersFiles()) links.note(forest, tree, stat.inode);
+    }
     const written = saying.kind != abi.Tree.KEVENT_TREE_ATTRIBUTE;
     if (written) node.flags.writing = !closed and node.flags.kind == .file;
     forest.tellNode(saying, index);

@@ -900,6 +900,26 @@ test "tree: pain 19, links are gone through when asked, and no link to a directo
     try bed.expectQuiet();
 }
 
+test "tree: pain 19, what is written by one name of a file is told of its other names" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.place.mkdir("a");
+    try bed.fill("a/f", "x");
+    const from = bed.place.at("a/f");
+    const to = bed.place.at("g");
+    const here: usize = @bitCast(@as(isize, directories.AT_FDCWD));
+    try expectEqual(0, linux.syscall5(.linkat, here, @intFromPtr(&from), here, @intFromPtr(&to), 0));
+    _ = try bed.watch("", snapshot);
+    for ([_][]const u8{ "longer", "longest" }) |text| {
+        try bed.fill("g", text);
+        _ = try bed.expectNext(Kind.KEVENT_TREE_MODIFY, "g");
+        const told = try bed.expectNext(Kind.KEVENT_TREE_MODIFY, "a/f");
+        try expectEqual(text.len, told.size);
+        try bed.expectQuiet();
+    }
+}
+
 test "tree: bad arguments are refused" {
     var bed: Bed = undefined;
     try bed.open();
