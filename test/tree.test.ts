@@ -1,4 +1,5 @@
 // Watched trees, by the complaints about other watchers that they answer.
+import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
   chmodSync,
@@ -266,6 +267,35 @@ describe("who hears what", () => {
     await plain.quiet();
     expect(plain.lines).toEqual([]);
   });
+});
+
+test("pain 16 a root that is unmounted is compared with what is there then, and again when it is back", async (context) => {
+  using folder = new Folder();
+  const place = folder.at("place");
+  mkdirSync(place);
+  folder.file("place/below");
+  const mount = (): void => void execFileSync("mount", ["-t", "tmpfs", "kevent", place]);
+  const unmount = (): void => void execFileSync("umount", [place]);
+  try {
+    mount();
+  } catch (error) {
+    context.skip(`nothing can be mounted here: ${(error as Error).message}`);
+  }
+  using ending = new DisposableStack();
+  ending.defer(unmount);
+  folder.file("place/above");
+  using watch = new TreeWatch(place, { pollMs: 20 });
+  await watch.ready();
+  unmount();
+  await watch.until("remove above");
+  await watch.until("create below");
+  mount();
+  folder.file("place/anew");
+  await watch.until("create anew");
+  await watch.until("remove below");
+  folder.file("place/later");
+  await watch.until("create later");
+  expect(watch.of("error")).toEqual([]);
 });
 
 describe("names of one file", () => {

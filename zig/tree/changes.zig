@@ -157,6 +157,7 @@ fn deafened(forest: *Forest, index: u32) Taken {
 fn itself(forest: *Forest, index: u32, mask: u32) Taken {
     if (forest.nodes.at(index).parent != none) return .done;
     const tree = forest.treeAt(index);
+    if (mask & Kind.KEVENT_INODE_UNMOUNT != 0) tree.unmounted = true;
     if (mask & (Kind.KEVENT_INODE_REMOVE_SELF | Kind.KEVENT_INODE_MOVE_SELF) != 0) {
         roots.check(forest, tree);
     } else if (mask & Kind.KEVENT_INODE_ATTRIB != 0 and !tree.alone) {

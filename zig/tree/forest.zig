@@ -62,6 +62,8 @@ pub const Tree = struct {
     /// None: it is not there.
     root: u32 = none,
     device: u64 = 0,
+    /// The file system of the root was unmounted. That it is back nobody tells: it is looked for from time to time.
+    unmounted: bool = false,
     /// Looks that are under way or to come, and directories that script was asked about.
     looks: u32 = 0,
     asked: u32 = 0,

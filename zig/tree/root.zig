@@ -243,6 +243,8 @@ pub fn check(forest: *Forest, tree: *Tree) void {
     } else if (!isThere(tree)) {
         gone(forest, tree);
     } else if (isAnother(forest, tree)) {
+        // What is there instead is met as one that nobody hears of.
+        tree.unmounted = tree.unmounted and isUnheard(forest, tree);
         forest.unwatch(tree.root);
         scan.again(forest, tree.root);
         // The look at a single file does not open its directory.
@@ -263,9 +265,12 @@ fn isThere(tree: *const Tree) bool {
 
 fn isAnother(forest: *const Forest, tree: *const Tree) bool {
     const stat = statBase(tree) catch return false;
+    return stat.inode != forest.nodes.at(tree.root).inode or stat.device != tree.device or isUnheard(forest, tree);
+}
+
+fn isUnheard(forest: *const Forest, tree: *const Tree) bool {
     const node = forest.nodes.at(tree.root);
-    const unheard = node.of.directory.subscriber == none and !tree.polled and !node.flags.deaf;
-    return stat.inode != node.inode or unheard;
+    return node.of.directory.subscriber == none and !tree.polled and !node.flags.deaf;
 }
 
 /// Whether links lead to another file now, or a link that has led to one is gone.
@@ -298,6 +303,7 @@ fn hearAgain(forest: *Forest, tree: *Tree) void {
     defer sys.close(fd);
     const stat = directories.statFd(fd) catch return;
     forest.nodes.at(tree.root).inode = stat.inode;
+    tree.device = stat.device;
     scan.listen(forest, tree, tree.root, fd, stat.device) catch return forest.lost(tree);
 }
 

@@ -147,7 +147,7 @@ pub fn compare(forest: *Forest, tree: *Tree) void {
     tree.compare_at = if (all) forests.never else tree.compare_at;
     tree.poll_at = forests.never;
     tree.compare_began = forest.now_ns;
-    if (tree.polled or tree.root == none) roots.check(forest, tree);
+    if (tree.polled or tree.unmounted or tree.root == none) roots.check(forest, tree);
     if (tree.root == none) return finished(forest, tree);
     if (all) {
         if (tree.looks == 0) again(forest, tree.root);
@@ -274,6 +274,7 @@ fn open(forest: *Forest, tree: *Tree, job: Job) Error!void {
         forest.unwatch(job.node);
     }
     node.inode = stat.inode;
+    if (job.node == tree.root) tree.device = stat.device;
     held.looked(forest, job.node);
     if (node.of.directory.subscriber == none) try listen(forest, tree, job.node, fd, stat.device);
     forest.scan.fd = fd;
@@ -583,7 +584,7 @@ pub fn finished(forest: *Forest, tree: *Tree) void {
         tree.compare_after = now + pause_factor * (now - tree.compare_began);
         tree.compare_began = 0;
     }
-    if (tree.poll_at == forests.never and (tree.polled or tree.deaf > 0)) tree.poll_at = sys.now(.monotonic) + tree.poll_ns;
+    if (tree.poll_at == forests.never and (tree.polled or tree.unmounted or tree.deaf > 0)) tree.poll_at = sys.now(.monotonic) + tree.poll_ns;
     if (tree.ready or tree.asked > 0) return;
     tree.ready = true;
     hub.pump(&forest.inbox);
