@@ -162,6 +162,8 @@ let begin = performance.now();
 await faces[face]();
 console.log(JSON.stringify({ ready_ms: performance.now() - begin, rss: resident() - rss }));
 const before = process.cpuUsage();
+// Opening it takes a runtime some milliseconds.
+process.stdin.resume();
 if (go !== undefined) {
   const nobody = new Int32Array(new SharedArrayBuffer(4));
   while (!existsSync(go)) Atomics.wait(nobody, 0, 0, 2);
@@ -169,7 +171,7 @@ if (go !== undefined) {
 const free = performance.now();
 const turn = go === undefined ? undefined : longestTurn();
 
-process.stdin.resume().on("end", () => {
+process.stdin.on("end", () => {
   const ended = performance.now();
   const look = setInterval(() => {
     if (performance.now() - Math.max(last, ended) < Number(quiet)) return;

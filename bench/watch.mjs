@@ -27,7 +27,7 @@ const limit = [["C inotify", "native"]];
 const all = [...limit, ...ours, ...built_in, ...packages];
 
 /** Silence after which nothing more is expected, in milliseconds; these gather for long. */
-const quiet_ms = (face) => /chokidar|parcel/.test(face) ? 800 : 250;
+const quiet_ms = (face, blocked) => blocked || /chokidar|parcel/.test(face) ? 800 : 250;
 
 /**
  * What is done, on disk or in memory, and who watches. Work is given to `bench/native/files.c`, `before`
@@ -123,7 +123,7 @@ function placeOf(programs, { before, memory }) {
 async function watched(bench, programs, scenario, face, place, folder) {
   const { files, work, blocked } = scenario;
   const [made, heard, go] = ["made", "heard", "go"].map((name) => `${folder}.${name}`);
-  const common = [folder, `${files}`, heard, `${quiet_ms(face)}`];
+  const common = [folder, `${files}`, heard, `${quiet_ms(face, blocked)}`];
   const watcher = place === "native"
     ? new Watcher(programs.inotify, common)
     : new Watcher(...commandOf(bench, place, [face, ...common, ...(blocked ? [go] : [])]));

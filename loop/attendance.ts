@@ -11,6 +11,8 @@ import type { Turns } from "./turns.ts";
  * runtime's turn too often; more, and its own timers and sockets starve behind ours.
  */
 const ROUNDS_MAX = 8;
+/** Nanoseconds after which it gets one in any case: handles that have much to do take long rounds. */
+const SPAN_NS = 1e6;
 
 /** What it has to do with. */
 interface AttendanceParts {
@@ -121,7 +123,8 @@ export class Attendance {
     if (lingerNs > 0) round.take(lingerNs, 0);
     else round.take(0, KEVENT_TURN_ARM);
     this.#drive.went(round.events > before);
-    return lingerNs === 0 && !round.idle && this.#host.checkpoint !== undefined;
+    return lingerNs === 0 && !round.idle && this.#host.checkpoint !== undefined &&
+      this.#turns.sinceWokenNs < SPAN_NS;
   }
 
   /** Goes back to the runtime: to sleep, or for one turn. */

@@ -22,8 +22,8 @@ const BATCH_BYTES = 65536;
 /** What is told in a row before other handles get their turn: as much as a ring holds. */
 const EVENTS_MAX = 256;
 /**
- * Microseconds of one read. A loop takes some eight rounds in a row, and nobody should wait for more
- * than a few milliseconds.
+ * Microseconds of one read, so that the rounds which a loop takes in a row keep nobody waiting for more than a
+ * few milliseconds.
  */
 const BUDGET_US = 500;
 /** A look that did nothing for so long does not come to an end. */

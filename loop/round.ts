@@ -242,6 +242,7 @@ export class Round {
   }
 
   #tellClosed(): void {
+    if (this.#closing.length === 0) return;
     const callbacks = this.#closing.splice(0);
     let told = 0;
     while (told < callbacks.length && this.#call(callbacks[told]!)) told++;

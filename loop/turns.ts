@@ -97,6 +97,11 @@ export class Turns {
     return this.#wokenNs;
   }
 
+  /** How long ago that was. */
+  get sinceWokenNs(): number {
+    return this.#kernelClock.now() - this.#wokenNs;
+  }
+
   /** When the time was last read, on the loop's clock. */
   get nowNs(): number {
     return this.#nowNs;

@@ -342,6 +342,23 @@ describe("who moves it", () => {
     expect(calls.calls).toBeGreaterThan(before);
   });
 
+  test("rounds that take long are not taken in a row", async (context) => {
+    gate(context, "simulated", "its clock stands still while a callback works");
+    const { host, library } = currentRuntime();
+    const asked: (() => void)[] = [];
+    const macrotask = (callback: () => void) => void asked.push(callback);
+    using loop = new Loop({ runtime: { host: { ...host, macrotask }, library } });
+    const calls = counter();
+    new Idle(loop).start(() => {
+      calls();
+      const end = performance.now() + 2;
+      while (performance.now() < end);
+    });
+    await sleep(5);
+    asked[0]!();
+    expect(calls.calls).toBe(1);
+  });
+
   test("a loop that is asleep in the runtime can be run from there", async () => {
     using loop = new Loop();
     const fired = counter();

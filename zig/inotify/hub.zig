@@ -154,14 +154,22 @@ const Hub = struct {
 
     /// Read all there is and distribute it.
     fn drain(h: *Hub) void {
+        h.stamp();
+        for (0..reads_most) |_| if (!h.drainSome()) return;
+    }
+
+    /// One read. Whether there may be more.
+    fn drainSome(h: *Hub) bool {
+        const got = sys.read(h.fd, &h.buffer) catch 0;
+        h.distribute(h.buffer[0..got]);
+        // Less than another event would need was free.
+        const more = h.buffer.len - got <= @sizeOf(inotify.Header) + 256;
+        if (!more) h.removals = 0;
+        return more;
+    }
+
+    fn stamp(h: *Hub) void {
         h.stamp_us = @truncate(sys.now(.monotonic) / std.time.ns_per_us);
-        h.removals = 0;
-        for (0..reads_most) |_| {
-            const got = sys.read(h.fd, &h.buffer) catch return;
-            h.distribute(h.buffer[0..got]);
-            // Less than another event would need was free: there may be more.
-            if (h.buffer.len - got > @sizeOf(inotify.Header) + 256) return;
-        }
     }
 
     fn distribute(h: *Hub, bytes: []align(8) const u8) void {
@@ -253,6 +261,16 @@ pub fn pump(inbox: *Inbox) void {
     inbox.attend();
     defer inbox.listen();
     hub.drain();
+}
+
+/// The same for some 2,000 events, which takes less than a millisecond. Whether there may be more.
+pub fn pumpSome(inbox: *Inbox) bool {
+    lock.lock();
+    defer lock.unlock();
+    inbox.attend();
+    defer inbox.listen();
+    hub.stamp();
+    return hub.drainSome();
 }
 
 // --- subscribing -----------------------------------------------------------------------------

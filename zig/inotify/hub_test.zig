@@ -129,6 +129,24 @@ test "hub: an owner looks ahead, and finds what it has not eaten after it takes 
     try expectEqual(3, bed.inbox.eaten);
 }
 
+test "hub: what takes more than one read is taken in parts, and nobody rings for who looks" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    const subscriber = try bed.subscribe(1, create);
+    defer hub.unsubscribe(subscriber);
+    const many = 3000;
+    var name: [16]u8 = undefined;
+    for (0..many) |n| try bed.place.create(try std.fmt.bufPrint(&name, "{d}", .{n}));
+    try expect(hub.pumpSome(&bed.inbox));
+    try expect(bed.inbox.upcoming() < many);
+    while (hub.pumpSome(&bed.inbox)) {}
+    try expectEqual(many, bed.inbox.upcoming());
+    try expectEqual(0, sys.eventfdClear(bed.inbox.bell_fd));
+    bed.inbox.takeOver();
+    for (0..many) |n| try bed.expectNext(1, create, try std.fmt.bufPrint(&name, "{d}", .{n}));
+}
+
 test "hub: the bell of an inbox rings for what another one has read, once" {
     var bed: Bed = undefined;
     try bed.open();

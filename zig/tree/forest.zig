@@ -121,6 +121,8 @@ pub const Forest = struct {
     parted: ?changes.Parted = null,
     /// Roots of trees that were removed, and are taken down when there is time: linked by `next`.
     dying: u32 = none,
+    /// The hub has more events, perhaps.
+    undrained: bool = false,
     /// A directory was renamed since all events were taken the last time.
     moved: bool = false,
     /// When this call looked at the clock last.
@@ -464,13 +466,13 @@ pub const Forest = struct {
         forest.now_ns = sys.now(.monotonic);
         const until = forest.now_ns +| budget_ns;
         forest.short = false;
-        hub.pump(&forest.inbox);
+        forest.pump();
         forest.pace.beat(forest.inbox.upcoming(), forest.now_ns);
         var steps: u32 = 0;
         while (forest.output.waiting() < buffer.len) {
             if (!forest.step()) break;
             steps += 1;
-            if (steps % steps_between != 0) continue;
+            if (steps % steps_between != 0 and !forest.undrained) continue;
             forest.now_ns = sys.now(.monotonic);
             if (forest.now_ns >= until) break;
         }
@@ -511,8 +513,12 @@ pub const Forest = struct {
         if (scan.beginFresh(forest)) return true;
         switch (changes.next(forest)) {
             .done => return true,
-            .waits => return false,
+            .waits => if (!forest.undrained) return false,
             .none => {},
+        }
+        if (forest.undrained) {
+            forest.pump();
+            return true;
         }
         // Nothing is on its way that could say where it went.
         if (scan.resumePostponed(forest, true)) return true;
@@ -521,6 +527,10 @@ pub const Forest = struct {
         if (forest.fellDying()) return true;
         if (scan.beginBroad(forest)) return true;
         return forest.startDue();
+    }
+
+    fn pump(forest: *Forest) void {
+        forest.undrained = hub.pumpSome(&forest.inbox);
     }
 
     fn fellDying(forest: *Forest) bool {
@@ -553,7 +563,7 @@ pub const Forest = struct {
 
     fn deadline(forest: *Forest) u64 {
         if (forest.short) return forest.now_ns + retry_ns;
-        if (forest.output.waiting() > 0 or forest.felling != null or forest.dying != none) return 1;
+        if (forest.undrained or forest.output.waiting() > 0 or forest.felling != null or forest.dying != none) return 1;
         if (forest.scan.isBusy() or forest.scan.waits() or forest.held.doubts.count > 0 or forest.moved) return 1;
         if (forest.parted) |*parted| return forest.now_ns + parted.leftNs(forest.now_ns);
         // Looks take events from the hub too, and with them the bell's ringing.
