@@ -96,17 +96,28 @@ async function observe(mode: string): Promise<Map<string, string>> {
 }
 
 describe("as the runtime's own", () => {
+  const titles = Object.keys(TOLD).map((title) => `events: ${title}`);
   let native: Map<string, string>;
+  let again: Promise<Map<string, string>> | undefined;
   beforeAll(async () => void (native = await observe("native")));
 
-  /** Whether what is told has a place in the table above. */
-  function isTold(name: string): boolean {
-    return name.startsWith("events: ") && name.slice("events: ".length) in TOLD;
+  /** Names of what is seen otherwise. What is told of events has its own table above. */
+  function differences(theirs: Map<string, string>, ours: Map<string, string>): string[] {
+    const names = [...new Set([...theirs.keys(), ...ours.keys()])];
+    return names.filter((name) => theirs.get(name) !== ours.get(name) && !titles.includes(name));
   }
 
-  function differences(ours: Map<string, string>): string[] {
-    const names = [...new Set([...native.keys(), ...ours.keys()])];
-    return names.filter((name) => native.get(name) !== ours.get(name) && !isTold(name));
+  function isTold(ours: Map<string, string>, name: string): boolean {
+    const told = TOLD[name.slice("events: ".length)]!;
+    const value = JSON.parse(ours.get(name)!);
+    return typeof told === "string" ? value === told : told.test(value);
+  }
+
+  /** Names of what should be otherwise. */
+  function problems(theirs: Map<string, string>, ours: Map<string, string>): string[] {
+    const unknown = differences(theirs, ours)
+      .filter((name) => !known.some(({ names }) => names.test(name)));
+    return [...unknown, ...titles.filter((name) => !isTold(ours, name))];
   }
 
   test("more than five hundred things are looked at", () => {
@@ -116,18 +127,18 @@ describe("as the runtime's own", () => {
   for (const mode of ["kevent", "registered"]) {
     test(`a program sees no difference but those that are known (${mode})`, async () => {
       const ours = await observe(mode);
-      const different = differences(ours);
-      const unknown = different.filter((name) => !known.some(({ names }) => names.test(name)));
-      expect(unknown.map((name) => [name, native.get(name), ours.get(name)])).toEqual([]);
+      let wrong = problems(native, ours);
+      if (wrong.length > 0) {
+        // A busy machine gives either too little time to hear of something: it must be so twice.
+        const repeated = problems(await (again ??= observe("native")), await observe(mode));
+        wrong = wrong.filter((name) => repeated.includes(name));
+      }
+      expect(wrong.map((name) => [name, native.get(name), ours.get(name)])).toEqual([]);
       // A difference that is gone must not stay in the list.
+      const different = differences(native, ours);
       const stale = known.filter(({ names }) => !different.some((name) => names.test(name)));
       expect(stale.map(({ reason }) => reason)).toEqual([]);
-      for (const [title, told] of Object.entries(TOLD)) {
-        const value = JSON.parse(ours.get(`events: ${title}`)!);
-        if (typeof told === "string") expect([title, value]).toEqual([title, told]);
-        else expect(value).toMatch(told);
-      }
-    });
+    }, 90_000);
   }
 });
 

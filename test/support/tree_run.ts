@@ -6,6 +6,7 @@ import { Loop, Tree, type TreeOptions } from "../../adapters/mod.ts";
 import { Random } from "../../examples/demo/random.ts";
 import { pause } from "./driven.ts";
 import type { Folder } from "./folder.ts";
+import { quiet } from "./quiet.ts";
 import type { Answer, Order, TreeDriver, Work } from "./tree_driver.ts";
 import { TreeModel } from "./tree_model.ts";
 import { sleep } from "./worker.ts";
@@ -39,7 +40,6 @@ export class TreeRun implements Disposable {
   readonly #loop: Loop = new Loop();
   readonly #tree: Tree = new Tree(this.#loop);
   readonly #log: string[] = [];
-  #last = 0;
   /** How the tree is watched. */
   readonly shape: TreeOptions;
   /** What was wrong. */
@@ -96,7 +96,6 @@ export class TreeRun implements Disposable {
     const { initial = false } = this.shape;
     if (!initial) this.#model.load();
     this.#tree.start(this.#folder.at("tree"), this.shape, (event) => {
-      this.#last = performance.now();
       this.#model.replay(event);
     });
     // What is there at the start is told while the first burst changes it.
@@ -123,9 +122,10 @@ export class TreeRun implements Disposable {
     const limit = performance.now() + SENTINEL_MS;
     while (!this.#model.has(sentinel) && performance.now() < limit) await sleep(2);
     if (!this.#model.has(sentinel)) this.problems.push(`${sentinel} was not told`);
-    await this.#quiet(QUIET_MS);
+    const told = (): number => this.told;
+    await quiet(QUIET_MS, told);
     const late = this.#model.difference(answer.linked);
-    if (late.length > 0) await this.#quiet(QUIET_LAST_MS);
+    if (late.length > 0) await quiet(QUIET_LAST_MS, told);
     this.problems.push(...this.#model.problems, ...this.#model.difference(answer.linked));
     if (this.#tree.info().overflows !== this.overflows) this.problems.push("overflow: not told");
     if (wasReady) this.#compareCounts(answer, before);
@@ -176,11 +176,6 @@ export class TreeRun implements Disposable {
       await sleep(this.#below(10));
       pause(this.#below(20));
     }
-  }
-
-  async #quiet(ms: number): Promise<void> {
-    this.#last = performance.now();
-    while (performance.now() - this.#last < ms) await sleep(5);
   }
 
   #shapeOf(): TreeOptions {

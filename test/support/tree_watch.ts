@@ -6,6 +6,7 @@ import {
   type TreeEvent,
   type TreeOptions,
 } from "../../adapters/mod.ts";
+import { quiet } from "./quiet.ts";
 import { sleep } from "./worker.ts";
 
 /** Without events for so long, all was told. */
@@ -22,13 +23,13 @@ export class TreeWatch implements Disposable {
   readonly loop: Loop;
   readonly tree: Tree;
   readonly events: TreeEvent[] = [];
-  #last = performance.now();
+  #told = 0;
 
   constructor(path: string, options: TreeOptions = {}, loopOptions: LoopOptions = {}) {
     this.loop = new Loop(loopOptions);
     this.tree = new Tree(this.loop).start(path, options, (event) => {
       this.events.push(event);
-      this.#last = performance.now();
+      this.#told++;
     });
   }
 
@@ -57,9 +58,8 @@ export class TreeWatch implements Disposable {
   }
 
   /** Waits until nothing is told any more. */
-  async quiet(ms = QUIET_MS): Promise<void> {
-    const start = performance.now();
-    while (performance.now() < Math.max(start, this.#last) + ms) await sleep(5);
+  quiet(ms = QUIET_MS): Promise<void> {
+    return quiet(ms, () => this.#told);
   }
 
   /** Forgets what was told. */
