@@ -23,11 +23,31 @@ async function observe(mode: string): Promise<Map<string, string>> {
 
 describe("as the runtime's own", () => {
   let native: Map<string, string>;
+  let again: Promise<Map<string, string>> | undefined;
   beforeAll(async () => void (native = await observe("native")));
 
-  function differences(ours: Map<string, string>): string[] {
-    const names = new Set([...native.keys(), ...ours.keys()]);
-    return [...names].filter((name) => native.get(name) !== ours.get(name));
+  /** What should be seen of ours. */
+  function expectedOf(
+    theirs: Map<string, string>,
+    ours: Map<string, string>,
+  ): Map<string, string | undefined> {
+    const expected = new Map<string, string | undefined>(theirs);
+    for (const { seen, varies } of known) {
+      for (const [name, value] of Object.entries(seen)) {
+        const theirValue = theirs.get(name);
+        const seenValue = varies ? ours.get(name) : value;
+        // A difference that is gone must not stay in the list.
+        expected.set(name, seenValue === theirValue ? "a difference" : seenValue);
+      }
+    }
+    return expected;
+  }
+
+  /** Names of what is seen otherwise. */
+  function wrong(theirs: Map<string, string>, ours: Map<string, string>): string[] {
+    const expected = expectedOf(theirs, ours);
+    const names = new Set([...expected.keys(), ...ours.keys()]);
+    return [...names].filter((name) => expected.get(name) !== ours.get(name));
   }
 
   test("more than a thousand things are looked at", () => {
@@ -37,13 +57,16 @@ describe("as the runtime's own", () => {
   for (const mode of ["kevent", "registered"]) {
     test(`a program sees no difference but those that are known (${mode})`, async () => {
       const ours = await observe(mode);
-      const seen = differences(ours).map((name) => [name, ours.get(name)] as const);
-      const expected = known.flatMap(({ seen, varies }) =>
-        Object.entries(seen).map(([name, value]) => [name, varies ? ours.get(name) : value])
-      );
-      // A difference that is gone must not stay in the list.
-      expect(Object.fromEntries(seen)).toStrictEqual(Object.fromEntries(expected));
-    });
+      let names = wrong(native, ours);
+      if (names.length > 0) {
+        // A busy machine is late for either: it must be so twice.
+        const repeated = wrong(await (again ??= observe("native")), await observe(mode));
+        names = names.filter((name) => repeated.includes(name));
+      }
+      const expected = expectedOf(native, ours);
+      expect(names.map((name) => [name, ours.get(name)]))
+        .toEqual(names.map((name) => [name, expected.get(name)]));
+    }, 90_000);
   }
 });
 
