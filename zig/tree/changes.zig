@@ -567,8 +567,8 @@ fn isTakenNow(forest: *Forest, rename: *const Rename, behind: *const Entry, inde
     const its = forest.nodes.at(other).inode;
     const known = mine != 0 and its != 0 and mine != its;
     const stays = nextAt(forest, behind, rename.to, decisive, ahead_most) == null;
-    // Where neither is there something above them was renamed. There and back is what fewer programs do.
-    const renamed_back = stays and new == 0 and old != 0 and !(known and old == its);
+    // Where the directory has another name by now it is open. There and back is what fewer programs do.
+    const renamed_back = stays and new == 0 and isInPlace(forest, rename.to.parent) and !(known and old == its);
     const fits = if (renamed_back) old == mine else old == its and new == mine;
     const certain = known and stays and fits;
     if (!certain) {
@@ -581,6 +581,12 @@ fn isTakenNow(forest: *Forest, rename: *const Rename, behind: *const Entry, inde
 fn isUntold(forest: *const Forest, index: u32) bool {
     const flags = forest.nodes.at(index).flags;
     return flags.asked or flags.ignored;
+}
+
+/// Whether its path leads to a directory.
+fn isInPlace(forest: *Forest, directory: u32) bool {
+    const stat = forest.look(forest.treeAt(directory), .of(&forest.nodes, directory)) catch return false;
+    return stat.inode == forest.nodes.at(directory).inode;
 }
 
 /// 0: nothing has that name.

@@ -380,6 +380,30 @@ test "tree: an exchange is one, though what went was looked at as the other, and
     _ = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "g");
 }
 
+test "tree: an exchange is one, though something else has the names of both since" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.place.mkdir("w");
+    try bed.place.mkdir("w/a");
+    try bed.fill("w/a/f", "x");
+    try bed.fill("w/f", "x");
+    try bed.fill("new", "new");
+    _ = try bed.watch("w", snapshot);
+    try bed.exchange("w/f", "w/a/f");
+    try bed.place.rename("w/a", "w/b");
+    try bed.place.rename("new", "w/f");
+    const told = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "a/f");
+    try expect(told.flags & Flag.KEVENT_TREE_EXCHANGED != 0);
+    _ = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "b");
+    const other = try bed.expectNext(Kind.KEVENT_TREE_MODIFY, "f");
+    try expect(other.flags & Flag.KEVENT_TREE_REPLACED != 0);
+    try bed.expectQuiet();
+    try bed.place.unlink("w/b/f");
+    try bed.place.rmdir("w/b");
+    try bed.place.unlink("w/f");
+}
+
 test "tree: an exchange is one, though what came back went there again" {
     var bed: Bed = undefined;
     try bed.open();
