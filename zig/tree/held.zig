@@ -119,11 +119,10 @@ pub fn flush(forest: *Forest, index: u32, closed: bool) void {
     var saying: output.Saying = .{ .tree = 0, .kind = kindOf(flags) };
     if (flags.replaced) saying.flags |= abi.TreeFlag.KEVENT_TREE_REPLACED;
     if (closed) saying.flags |= abi.TreeFlag.KEVENT_TREE_CLOSED;
-    if (see(forest, index)) |stat| {
-        saying.see(stat);
-        const tree = forest.treeAt(index);
-        if (flags.modified and stat.links > 1 and tree.remembersFiles()) links.note(forest, tree, stat.inode);
-    }
+    const before = node.inode;
+    const stat = see(forest, index);
+    if (stat) |seen| saying.see(seen);
+    if (flags.modified) links.written(forest, index, stat, before);
     const written = saying.kind != abi.Tree.KEVENT_TREE_ATTRIBUTE;
     if (written) node.flags.writing = !closed and node.flags.kind == .file;
     forest.tellNode(saying, index);

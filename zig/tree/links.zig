@@ -3,6 +3,7 @@
 
 const std = @import("std");
 const sys = @import("../sys/linux.zig");
+const Stat = @import("../sys/directory.zig").Stat;
 const forests = @import("forest.zig");
 const Forest = forests.Forest;
 const held = @import("held.zig");
@@ -37,9 +38,13 @@ pub const Links = struct {
     }
 };
 
-/// A file with other names was written.
-pub fn note(forest: *Forest, tree: *forests.Tree, inode: u64) void {
-    forest.links.written.put(std.heap.c_allocator, inode, {}) catch forest.lost(tree);
+/// A file was written. `stat`: what it is; null: it has this name no more, and was that `inode` (0: unknown).
+pub fn written(forest: *Forest, index: u32, stat: ?Stat, inode: u64) void {
+    const tree = forest.treeAt(index);
+    const of = if (stat) |seen| seen.inode else inode;
+    const others = if (stat) |seen| seen.links > 1 else inode != 0;
+    if (!others or !tree.remembersFiles()) return;
+    forest.links.written.put(std.heap.c_allocator, of, {}) catch forest.lost(tree);
 }
 
 /// Search a while. False: nothing is to do now.

@@ -15,6 +15,7 @@ const Forest = forests.Forest;
 const Node = @import("nodes.zig").Node;
 const Tree = forests.Tree;
 const held = @import("held.zig");
+const links = @import("links.zig");
 const output = @import("output.zig");
 const roots = @import("root.zig");
 
@@ -497,6 +498,7 @@ pub fn compareNode(forest: *Forest, index: u32, stat: directories.Stat, flags: u
     const unknown = node.inode == 0;
     held.remember(node, stat);
     node.flags.found = true;
+    links.written(forest, index, stat, stat.inode);
     var saying: output.Saying = .{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_MODIFY, .flags = flags };
     if (!same and !unknown) saying.flags |= Flag.KEVENT_TREE_REPLACED;
     saying.see(stat);

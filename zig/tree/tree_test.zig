@@ -942,6 +942,14 @@ test "tree: pain 19, what is written by one name of a file is told of its other 
         try expectEqual(text.len, told.size);
         try bed.expectQuiet();
     }
+    // Also when nobody can look at the one that was used any more.
+    try bed.fill("g", "last");
+    try bed.place.unlink("g");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_MODIFY, "g");
+    _ = try bed.expectNext(Kind.KEVENT_TREE_REMOVE, "g");
+    const told = try bed.expectNext(Kind.KEVENT_TREE_MODIFY, "a/f");
+    try expectEqual(4, told.size);
+    try bed.expectQuiet();
 }
 
 test "tree: bad arguments are refused" {
