@@ -122,7 +122,7 @@ pub fn flush(forest: *Forest, index: u32, closed: bool) void {
     const before = node.inode;
     const stat = see(forest, index);
     if (stat) |seen| saying.see(seen);
-    if (flags.modified) links.written(forest, index, stat, before);
+    if (flags.modified or flags.attributed) links.written(forest, index, stat, before);
     const written = saying.kind != abi.Tree.KEVENT_TREE_ATTRIBUTE;
     if (written) node.flags.writing = !closed and node.flags.kind == .file;
     forest.tellNode(saying, index);

@@ -38,7 +38,7 @@ pub const Links = struct {
     }
 };
 
-/// A file was written. `stat`: what it is; null: it has this name no more, and was that `inode` (0: unknown).
+/// A file was written, or has another time. `stat`: what it is; null: it has this name no more, and was that `inode` (0: unknown).
 pub fn written(forest: *Forest, index: u32, stat: ?Stat, inode: u64) void {
     const tree = forest.treeAt(index);
     const of = if (stat) |seen| seen.inode else inode;
