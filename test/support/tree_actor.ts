@@ -118,11 +118,15 @@ export class TreeActor implements Disposable {
     for (const { fd } of this.#open.splice(0)) closeSync(fd);
   }
 
-  /** Paths in the tree, from its root, of files that were written by names that nobody watches. */
-  linked(): string[] {
+  /**
+   * Paths in the tree, from its root, of files that have or had several names.
+   *
+   * @param aside Only of those that were written by a name that is not in the tree.
+   */
+  linked(aside: boolean): string[] {
     const start = pathOf(this.#root).length + 1;
     return listed(this.#root)
-      .filter(({ inode }) => inode?.linked && inode.aside)
+      .filter(({ inode }) => inode?.linked && (inode.aside || !aside))
       .map((node) => pathOf(node).slice(start));
   }
 

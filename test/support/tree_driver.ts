@@ -19,7 +19,9 @@ export interface Answer {
   readonly log: readonly string[];
   readonly counts: Counts;
   readonly exact: boolean;
+  /** Files in the tree that have or had several names, and those of them that were written by one outside. */
   readonly linked: readonly string[];
+  readonly aside: readonly string[];
 }
 
 /** Starts `test/fixture/tree-driver.ts`, which ends with this. */

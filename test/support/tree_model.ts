@@ -231,9 +231,6 @@ export class TreeModel {
     for (const [below, one] of moved) this.#entries.set(path + below, one);
     for (const [below, one] of back) this.#entries.set(oldPath + below, one);
     this.#see(entry, event);
-    // The event has room for one of them.
-    const other = this.#entries.get(oldPath);
-    if (other !== undefined) other.stat = statOf(`${this.#root}/${oldPath}`) ?? other.stat;
   }
 
   #see(entry: Entry, { path, kind, replaced, stat, symlink }: TreeEvent): void {

@@ -124,11 +124,18 @@ export class TreeRun implements Disposable {
     if (!this.#model.has(sentinel)) this.problems.push(`${sentinel} was not told`);
     const told = (): number => this.told;
     await quiet(QUIET_MS, told);
-    const late = this.#model.difference(answer.linked);
+    const apart = this.#apart(answer);
+    const late = this.#model.difference(apart);
     if (late.length > 0) await quiet(QUIET_LAST_MS, told);
-    this.problems.push(...this.#model.problems, ...this.#model.difference(answer.linked));
+    this.problems.push(...this.#model.problems, ...this.#model.difference(apart));
     if (this.#tree.info().overflows !== this.overflows) this.problems.push("overflow: not told");
     if (wasReady) this.#compareCounts(answer, before);
+  }
+
+  /** Files that may have been written by a name that nobody watches. */
+  #apart({ linked, aside }: Answer): readonly string[] {
+    const { ignore, depth } = this.shape;
+    return ignore === undefined && depth === undefined ? aside : linked;
   }
 
   /** Each step is told once when nobody had to look. */
