@@ -101,6 +101,8 @@ export class TreeActor implements Disposable {
   readonly #open: { readonly fd: number; readonly node: Node }[] = [];
   /** What was done, with the time of each. */
   log: string[] = [];
+  /** Names that files got besides theirs since the last look. */
+  readonly #fresh = new Set<Node>();
   counts: Counts = { create: 0, remove: 0, rename: 0 };
   /** No directory came, so a watcher sees each step and not its outcome. */
   exact = true;
@@ -200,6 +202,7 @@ export class TreeActor implements Disposable {
 
   #begin(): void {
     this.log = [];
+    this.#fresh.clear();
     this.counts = { create: 0, remove: 0, rename: 0 };
     this.exact = true;
   }
@@ -245,9 +248,12 @@ export class TreeActor implements Disposable {
   }
 
   /** By a name that the file has no more, or has elsewhere, nothing is told. */
-  #wrote({ name, parent, inode }: Node): void {
+  #wrote(node: Node): void {
+    const { name, parent, inode } = node;
+    if (inode === undefined) return;
     const known = parent!.children!.get(name)?.inode === inode;
-    if (!known || !this.#seen(parent!)) inode!.aside = true;
+    // Nobody knows what a name was that is gone before it could be looked at.
+    if (!known || !this.#seen(parent!) || this.#fresh.has(node)) inode.aside = true;
   }
 
   #came(node: Node): void {
@@ -331,6 +337,7 @@ export class TreeActor implements Disposable {
     const node = this.#anyFile();
     if (node === undefined) return;
     this.#note(`append ${pathOf(node)}`);
+    this.#wrote(node);
     appendFileSync(pathOf(node), "y".repeat(1 + this.#random(100)));
   }
 
@@ -339,6 +346,7 @@ export class TreeActor implements Disposable {
     if (node === undefined) return;
     const size = this.#random(2) * this.#random(300);
     this.#note(`truncate ${size} ${pathOf(node)}`);
+    this.#wrote(node);
     truncateSync(pathOf(node), size);
   }
 
@@ -378,6 +386,7 @@ export class TreeActor implements Disposable {
       chmodSync(pathOf(node), this.#random(2) ? 0o755 : 0o700);
     } else {
       this.#note(`utimes ${pathOf(node)}`);
+      this.#wrote(node);
       utimesSync(pathOf(node), 1e9, 1e9 + this.#random(1e6));
     }
   }
@@ -475,6 +484,7 @@ export class TreeActor implements Disposable {
     node.inode!.linked = true;
     const other: Node = { name, parent: folder, children: undefined, inode: node.inode };
     folder.children!.set(name, other);
+    this.#fresh.add(other);
     this.#came(other);
   }
 

@@ -12,6 +12,7 @@ const forests = @import("forest.zig");
 const Forest = forests.Forest;
 const Tree = forests.Tree;
 const held = @import("held.zig");
+const links = @import("links.zig");
 const output = @import("output.zig");
 const Place = output.Place;
 const roots = @import("root.zig");
@@ -477,6 +478,7 @@ fn verify(forest: *Forest, index: u32, saying: *output.Saying) void {
     held.remember(node, stat);
     held.looked(forest, index);
     saying.see(stat);
+    if (before == 0 and !node.isDirectory()) links.written(forest, index, stat, 0);
     if (!node.isDirectory() or node.flags.ignored or forest.treeAt(index).polled) return;
     const other = before != 0 and stat.inode != before;
     if (other) forest.unwatch(index);
