@@ -95,8 +95,9 @@ fn nextParted(forest: *Forest) Next {
     forest.parted = null;
     _ = forest.nodes.directory(gone.directory, gone.serial) orelse return .done;
     left(forest, gone.directory, gone.name(), gone.is_directory);
-    // Something has its name: it comes with an event of its own, or changed places with what left.
-    if (inodeAt(forest, .{ .parent = gone.directory, .name = gone.name() }) != 0) scan.againShallow(forest, gone.directory);
+    // Something has its name, perhaps: it comes with an event of its own, or changed places with what left.
+    const taken = inodeAt(forest, .{ .parent = gone.directory, .name = gone.name() }) != 0;
+    if (taken or !isInPlace(forest, gone.directory)) scan.againShallow(forest, gone.directory);
     return .done;
 }
 
@@ -332,7 +333,8 @@ fn changedDirectory(forest: *Forest, directory: u32, name: []const u8) void {
     const node = forest.nodes.at(index);
     if (!node.isDirectory() or node.flags.ignored or node.flags.asked) return;
     var saying: output.Saying = .{ .tree = 0, .kind = abi.Tree.KEVENT_TREE_ATTRIBUTE };
-    if (forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch null) |stat| saying.see(stat);
+    // Another one may have its path by now.
+    if (forest.look(forest.treeAt(index), .of(&forest.nodes, index)) catch null) |stat| if (stat.inode == node.inode) saying.see(stat);
     forest.tellNode(saying, index);
     if (node.of.directory.subscriber == none and !forest.treeAt(index).polled) scan.again(forest, index);
 }

@@ -307,6 +307,39 @@ test "tree: a directory that has the path of a file for a moment is not taken fo
     try bed.place.rmdir("a/x");
 }
 
+test "tree: what changed places with something outside is found, though its directory has another name since" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.place.mkdir("w");
+    try bed.place.mkdir("w/a");
+    try bed.fill("w/a/f", "x");
+    try bed.fill("out", "longer");
+    _ = try bed.watch("w", snapshot);
+    try bed.exchange("out", "w/a/f");
+    try bed.place.rename("w/a", "w/b");
+    while (!std.mem.eql(u8, (try bed.get()).pathText(), "b/f")) {}
+    try expectEqual(6, bed.told[bed.next - 1].size);
+    try bed.expectQuiet();
+    try bed.place.unlink("w/b/f");
+    try bed.place.rmdir("w/b");
+}
+
+test "tree: the attributes of a directory are not told with what another one is that has its path" {
+    var bed: Bed = undefined;
+    try bed.open();
+    defer bed.close();
+    try bed.place.mkdir("a");
+    try bed.place.mkdir("b");
+    _ = try bed.watch("", snapshot);
+    try bed.mode("a", 0o750);
+    try bed.exchange("a", "b");
+    const told = try bed.expectNext(Kind.KEVENT_TREE_ATTRIBUTE, "a");
+    try expectEqual(0, told.flags & Flag.KEVENT_TREE_SEEN);
+    _ = try bed.expectNext(Kind.KEVENT_TREE_RENAME, "b");
+    try bed.expectQuiet();
+}
+
 test "tree: there and back by two renames is no exchange" {
     var bed: Bed = undefined;
     try bed.open();
