@@ -73,7 +73,10 @@ export interface TreeOptions {
   readonly snapshot?: boolean;
   /** Whether what is there at the start is told as `"create"` with `initial`. Default `false`. */
   readonly initial?: boolean;
-  /** What is left out, directories with all that is in them. Default: nothing. */
+  /**
+   * What is left out, directories with all that is in them. A directory that is renamed is told as removed and
+   * created then, as with `depth`: where it is decides what is watched. Default: nothing.
+   */
   readonly ignore?: Ignore | readonly Ignore[];
   /**
    * Whether symbolic links are gone through: what is in directories is watched, and files are looked at every
