@@ -28,7 +28,8 @@ export function benchStarvation(bench) {
 function tell(bench, place, backend, results) {
   for (const name of Object.keys(results[0])) {
     for (const { [name]: { alone, loaded } } of results) {
-      if (alone > 0 && loaded > alone * share_min) continue;
+      // In so short a time nothing may come at all.
+      if (bench.tiny || alone > 0 && loaded > alone * share_min) continue;
       const rates = `${alone} /s alone, ${loaded} /s beside`;
       throw new Error(`Bench: ${place}, ${backend}: ${name} is starved: ${rates}`);
     }

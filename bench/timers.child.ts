@@ -145,7 +145,7 @@ async function fire(length: number, delayOf: (n: number) => number): Promise<num
   // All have been created before the first is due.
   const pilot = mixed(2000);
   const each = timed(pilot.length, () => pilot.forEach((delay) => clear(start(nothing, delay))));
-  const lead = Math.ceil(50 + length / 500 + each * length * 2 / 1e6);
+  const lead = Math.ceil(300 + length / 500 + each * length * 2 / 1e6);
   const delays = new Float64Array(length).map((_, n) => (lead + delayOf(n)) * unit);
   return await new Promise((resolve, reject) => {
     let left = length;

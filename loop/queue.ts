@@ -589,7 +589,7 @@ export class Queue implements Disposable {
   clock(id: number = KEVENT_CLOCK_MONOTONIC): Clock {
     const { kevent_clock, kevent_now } = this.#calls;
     const { fd } = this;
-    if (this.#isSimulated()) {
+    if (this.simulated) {
       // After `close` it stands still: the number may belong to something else by then.
       let lastNs = kevent_clock(fd, id);
       return { now: () => this.#closed ? lastNs : lastNs = kevent_clock(fd, id) };
@@ -642,7 +642,8 @@ export class Queue implements Disposable {
     this.close();
   }
 
-  #isSimulated(): boolean {
+  /** Whether time and order are its own, for tests. */
+  get simulated(): boolean {
     return this.#simulated ??= this.info().backend === "simulated";
   }
 
@@ -685,7 +686,7 @@ export class Queue implements Disposable {
       attempt(0, Math.ceil(timeoutNs), flags);
       return;
     }
-    if (this.#isSimulated()) {
+    if (this.simulated) {
       // Its clock is its own, and it never sleeps.
       const seconds = endless ? -1 : Math.floor(timeoutNs / 1e9);
       attempt(seconds, endless ? 0 : Math.ceil(timeoutNs - seconds * 1e9), flags);

@@ -97,9 +97,9 @@ export class Turns {
     return this.#wokenNs;
   }
 
-  /** How long ago that was. */
+  /** How long ago that was; 0 where time is simulated, because rounds take none then. */
   get sinceWokenNs(): number {
-    return this.#kernelClock.now() - this.#wokenNs;
+    return this.#queue.simulated ? 0 : this.#kernelClock.now() - this.#wokenNs;
   }
 
   /** When the time was last read, on the loop's clock. */

@@ -124,10 +124,10 @@ describe("host", () => {
   test("bun:test waits for ours within our callbacks", async (context) => {
     if (isDeno) context.skip("bun:test is Bun's");
     const flags = ["test", "--preload", fixturePath("../../adapters/register")];
-    const end = await runFixture("nested-jest", [], { flags });
+    const end = await runFixture("nested-jest", [], { flags, limitMs: 25_000 });
     expect(end.errors).toContain("4 pass");
     expect(end.code).toBe(0);
-  });
+  }, 30_000);
 
   test("the wake source is ref'd exactly while a ref'd handle is active", async () => {
     const log: string[] = [];
