@@ -79,7 +79,9 @@ describe("loop and phases", () => {
 describe("time", () => {
   test("timer_ref: a timer that was not started keeps nothing alive", () => {
     using loop = driven();
-    const timer = new Timer(loop).unref();
+    const timer = new Timer(loop);
+    expect(loop.alive).toBe(false);
+    timer.unref();
     expect(loop.run()).toBe(false);
     expect(closes(timer)).toBe(true);
   });
@@ -131,7 +133,9 @@ describe("events", () => {
 describe("sockets", () => {
   test("tcp_ref: a server that does not listen keeps nothing alive", () => {
     using loop = driven();
-    const server = new Server(loop).unref();
+    const server = new Server(loop);
+    expect(loop.alive).toBe(false);
+    server.unref();
     expect(loop.run()).toBe(false);
     expect(closes(server)).toBe(true);
   });
@@ -154,7 +158,9 @@ describe("sockets", () => {
   test("udp_ref: a poll handle of a datagram socket that was not started keeps nothing alive", () => {
     using loop = driven();
     using socket = new Descriptors(datagramSocket());
-    const poll = new Poll(loop, socket.a).unref();
+    const poll = new Poll(loop, socket.a);
+    expect(loop.alive).toBe(false);
+    poll.unref();
     expect(loop.run()).toBe(false);
     expect(closes(poll)).toBe(true);
   });
@@ -172,7 +178,9 @@ describe("sockets", () => {
   test("pipe_ref: a poll handle of a pipe that was not started keeps nothing alive", () => {
     using loop = driven();
     using fds = pipe();
-    const poll = new Poll(loop, fds.a).unref();
+    const poll = new Poll(loop, fds.a);
+    expect(loop.alive).toBe(false);
+    poll.unref();
     expect(loop.run()).toBe(false);
     expect(closes(poll)).toBe(true);
   });
